@@ -1,0 +1,1 @@
+"""Decisions: no clock, file, signal, log or chance in here."""

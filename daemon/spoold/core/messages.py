@@ -1,0 +1,110 @@
+"""What supervisor and runner say to each other; JSON, one message a frame."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class Verb(StrEnum):
+    """What the supervisor asks of a runner."""
+
+    PAUSE = "pause"
+    DRAIN = "drain"
+    CANCEL = "cancel"
+    NOW = "now"
+    """End at once what still runs."""
+    SCALE = "scale"
+
+
+class Order(msgspec.Struct, tag="order", omit_defaults=True):
+    """Supervisor → runner.
+
+    Attributes:
+        workers: how many this job may have now (SCALE).
+        wanted: how many it wants from now on, when an operator said so (SCALE).
+        ref: what the confirmation refers to; 0: none is wanted.
+    """
+
+    verb: Verb
+    workers: int = 0
+    wanted: int | None = None
+    ref: int = 0
+
+
+class Counts(msgspec.Struct, omit_defaults=False):
+    """The numbers of a job; `total` is None while the source's end was not seen."""
+
+    total: int | None = None
+    already_done: int = 0
+    ok: int = 0
+    failed: int = 0
+    skipped: int = 0
+    quarantined: int = 0
+    in_doubt: int = 0
+    duplicates: int = 0
+    elsewhere: int = 0
+    retrying: int = 0
+    in_flight: int = 0
+
+    @property
+    def settled(self) -> int:
+        """Items that need no more work in this run."""
+        return self.ok + self.failed + self.skipped + self.quarantined + self.in_doubt + self.duplicates + self.elsewhere
+
+    @property
+    def remaining(self) -> int | None:
+        """Items still to settle; None while the total is unknown."""
+        return None if self.total is None else max(0, self.total - self.settled)
+
+
+class Progress(msgspec.Struct, tag="progress"):
+    """Runner → supervisor: how far the job is; rate in items a second of the present run."""
+
+    counts: Counts
+    rate: float
+    workers: int
+
+
+class Held(msgspec.Struct, tag="held"):
+    """Runner → supervisor: nothing can be recorded now, for this reason; None: it goes on."""
+
+    reason: str | None
+
+
+class Done(msgspec.Struct, tag="done"):
+    """Runner → supervisor: the order `ref` stands in the journal."""
+
+    ref: int
+
+
+class Ended(msgspec.Struct, tag="ended"):
+    """Runner → supervisor, its last word: the job event that stands in the journal.
+
+    Attributes:
+        event: a `core.job.JobEvent`.
+        error: why, where it is not plain success.
+        again: start the runner anew with these changes of its spec.
+    """
+
+    event: str
+    error: str | None = None
+    again: dict[str, Any] | None = None
+
+
+Message = Order | Progress | Held | Done | Ended
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Message)
+
+
+def encode_message(message: Message) -> bytes:
+    """A message as JSON."""
+    return _encoder.encode(message)
+
+
+def decode_message(body: bytes) -> Message:
+    """The message that `encode_message` wrote."""
+    return _decoder.decode(body)

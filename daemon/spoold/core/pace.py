@@ -1,0 +1,40 @@
+"""How many items to send at once, so that a chunk is about 50 ms of work.
+
+The first chunk is one item: nothing is known of the handler. Then the size follows the measured time of an item, growing at most eightfold a step, so that a
+single quick item does not put hours of slow ones into one worker's hands.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+TARGET: Final = 0.05
+"""Seconds of work in a chunk."""
+MOST: Final = 512
+"""Items in a chunk; past it the framing costs nothing measurable."""
+GROWTH: Final = 8
+WEIGHT: Final = 0.5
+"""Share of the newest chunk in the moving average."""
+WORTH: Final = 0.005
+"""Seconds of work below which moving items to an idle worker costs more than it saves."""
+
+
+class Pace:
+    """A moving average of the time an item takes."""
+
+    def __init__(self) -> None:
+        self.size = 1
+        self._average: float | None = None
+
+    def observe(self, items: int, seconds: float) -> None:
+        """Take in that `items` items took `seconds` in one worker."""
+        if not items:
+            return
+        each = seconds / items
+        self._average = each if self._average is None else self._average * (1 - WEIGHT) + each * WEIGHT
+        fitting = MOST if self._average * MOST <= TARGET else max(1, int(TARGET / self._average))
+        self.size = min(fitting, self.size * GROWTH)
+
+    def worth(self, items: int) -> bool:
+        """Whether `items` that one worker holds, one of them begun, are worth sharing with an idle worker."""
+        return items > 1 and (self._average is None or items * self._average > WORTH)
