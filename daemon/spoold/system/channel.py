@@ -1,0 +1,137 @@
+"""Framed messages over a stream socket between two processes of one daemon.
+
+A frame is a 4-byte little-endian length, one byte that says which kind of message it is, and the body. The sender that must never block
+(supervisor, runner) queues what the socket does not take; the receiver gets whole frames only. End of file means that the other process is gone.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Final
+
+HEAD: Final = struct.Struct("<IB")
+READ_SIZE: Final = 1 << 18
+
+
+class Channel:
+    """One end of a socket pair.
+
+    Attributes:
+        closed: the other end is gone; nothing more will arrive.
+    """
+
+    def __init__(self, sock: socket.socket, *, blocking: bool) -> None:
+        sock.setblocking(blocking)
+        self._sock = sock
+        self._blocking = blocking
+        self._out: deque[memoryview] = deque()
+        self._in = bytearray()
+        self.closed = False
+
+    def fileno(self) -> int:
+        """The descriptor, for a selector."""
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        """Give up this end."""
+        self.closed = True
+        self._sock.close()
+
+    def end_sending(self) -> None:
+        """Let the other end see end of file, while what it still sends can be received."""
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+
+    # ------------------------------------------------------------------ sending
+
+    @property
+    def backlog(self) -> bool:
+        """Whether frames wait for room in the socket."""
+        return bool(self._out)
+
+    def send(self, kind: int, body: bytes) -> None:
+        """Send one frame; a non-blocking channel keeps what does not fit until `flush`.
+
+        A channel whose other end is gone drops the frame: its reader is told by `closed`.
+        """
+        frame = HEAD.pack(len(body), kind) + body
+        if self._blocking:
+            try:
+                self._sock.sendall(frame)
+            except (BrokenPipeError, ConnectionResetError):
+                self.closed = True
+            return
+        self._out.append(memoryview(frame))
+        self.flush()
+
+    def flush(self) -> None:
+        """Send as much as the socket takes now."""
+        while self._out and not self.closed:
+            head = self._out[0]
+            try:
+                sent = self._sock.send(head)
+            except BlockingIOError:
+                return
+            except (BrokenPipeError, ConnectionResetError):
+                self.closed = True
+                return
+            if sent == len(head):
+                self._out.popleft()
+            else:
+                self._out[0] = head[sent:]
+
+    def wait_writable(self, seconds: float) -> None:
+        """Wait until the socket takes more, at most so long."""
+        select.select([], [self._sock], [], seconds)
+
+    # ------------------------------------------------------------------ receiving
+
+    def ready(self) -> bool:
+        """Whether a whole frame is already here."""
+        if len(self._in) < HEAD.size:
+            return False
+        return len(self._in) >= HEAD.size + HEAD.unpack_from(self._in)[0]
+
+    def fill(self) -> bool:
+        """Read once from the socket; False at end of file or when nothing is there."""
+        try:
+            data = self._sock.recv(READ_SIZE)
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self.closed = True
+            return False
+        self._in += data
+        return True
+
+    def receive(self) -> tuple[int, bytes] | None:
+        """The next frame of a blocking channel; None once the other end is gone."""
+        while not self.ready():
+            if not self.fill():
+                return None
+        return self._take()
+
+    def arrived(self) -> Iterator[tuple[int, bytes]]:
+        """Every whole frame that a non-blocking channel has now."""
+        while self.fill():
+            while self.ready():
+                yield self._take()
+
+    def _take(self) -> tuple[int, bytes]:
+        size, kind = HEAD.unpack_from(self._in)
+        end = HEAD.size + size
+        body = bytes(memoryview(self._in)[HEAD.size : end])
+        del self._in[:end]
+        return kind, body
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected stream sockets, closed on exec."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
