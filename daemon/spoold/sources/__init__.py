@@ -1,0 +1,1 @@
+"""Where items come from: files, patterns and lists become numbered JSON records, streamed."""

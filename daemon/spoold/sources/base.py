@@ -1,0 +1,158 @@
+"""What every source promises.
+
+A source is a sequence of records, numbered 0, 1, 2 … without gaps. The same content always gives the same records at
+the same positions, from whichever position it is read. It is streamed: what a source holds in memory does not grow
+with its length. A record that can't be read (not UTF-8, too long, a column missing) keeps its place as a fault and
+never ends the source; what ends it early is a SourceError, raised after every record before it was handed out.
+
+A record is one JSON text without a newline. Sources that find JSON (jsonl) hand it on unread; sources that make it
+(all others) make it valid.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, TypeVar
+
+import msgspec
+
+from spoold.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_RECORDS: Final = 1024
+"""Records in a batch."""
+MAX_BYTES: Final = 64 * 1024
+"""Bytes of JSON in a batch, unless one record alone is larger."""
+MAX_POSITIONS: Final = 2**32
+"""Records in a source: the done set holds positions of 32 bits."""
+FAULT_BYTES: Final = 4096
+"""How much of a damaged record is kept to be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Stands where an id would, for a record that can't become an item."""
+
+    reason: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """Consecutive records of a source.
+
+    Attributes:
+        n: position of the first record.
+        raws: one JSON text each; for a record in `faults` the damaged bytes, perhaps cut short.
+        line: line number of the first record, from 1, when each record stands on the line after the one before it.
+        lines: the line number of each record, where `line` can't say it.
+        ids: the records' natural ids, if the source has such.
+        faults: index in the batch to what is wrong with that record.
+    """
+
+    n: int
+    raws: list[bytes]
+    line: int | None = None
+    lines: list[int] | None = None
+    ids: list[str | Fault] | None = None
+    faults: dict[int, str] = field(default_factory=dict)
+
+    def line_of(self, index: int) -> int | None:
+        """The line on which a record starts, from 1; None for sources without lines."""
+        if self.lines is not None:
+            return self.lines[index]
+        return None if self.line is None else self.line + index
+
+    def place(self, index: int) -> str:
+        """The id a malformed record is listed under: `line:613`; `item:612` (its position) where there are no lines."""
+        line = self.line_of(index)
+        return f"item:{self.n + index}" if line is None else f"line:{line}"
+
+    def part(self, low: int, high: int) -> Batch:
+        """Records `low` to `high - 1` of this batch as a batch."""
+        if low == 0 and high >= len(self.raws):
+            return self
+        return Batch(
+            self.n + low,
+            self.raws[low:high],
+            line=None if self.line is None else self.line + low,
+            lines=None if self.lines is None else self.lines[low:high],
+            ids=None if self.ids is None else self.ids[low:high],
+            faults={i - low: reason for i, reason in self.faults.items() if low <= i < high},
+        )
+
+
+class Source(Protocol):
+    """A sequence of records; see the module's docstring for what it promises.
+
+    Attributes:
+        natural_ids: batches carry `ids`, used where the manifest names no `id`.
+        unique: two records never have the same natural id.
+        own_json: the source made the JSON itself, so that it needs no check.
+    """
+
+    natural_ids: ClassVar[bool]
+    unique: ClassVar[bool]
+    own_json: ClassVar[bool]
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any], cwd: str, /) -> Self:
+        """The source that a manifest's `source` describes; relative paths are relative to `cwd`.
+
+        Raises:
+            SourceError: an option is missing, unknown, or of the wrong kind.
+        """
+        ...
+
+    def stat(self) -> list[Any] | None:
+        """A JSON list that differs whenever the records may; None where only reading them tells.
+
+        Raises:
+            SourceError: the source can't be found.
+        """
+        ...
+
+    def batches(self, start: int = 0) -> Iterator[Batch]:
+        """The records from position `start` on, at most MAX_RECORDS and MAX_BYTES at once.
+
+        Raises:
+            SourceError: the source can't be found or read on; all records before that were yielded.
+        """
+        ...
+
+    def describe(self) -> str:
+        """The source in a few words, for logs and reports."""
+        ...
+
+
+def cut(batch: Batch, start: int = 0) -> Iterator[Batch]:
+    """The records of `batch` from position `start` on, in batches of legal size."""
+    raws = batch.raws
+    low = max(0, start - batch.n)
+    while low < len(raws):
+        high = low + MAX_RECORDS
+        part = raws[low:high]
+        if sum(map(len, part)) > MAX_BYTES:
+            high = low + max(1, bisect_right(list(accumulate(map(len, part))), MAX_BYTES))
+        yield batch.part(low, high)
+        low = high
+
+
+_Options = TypeVar("_Options", bound=msgspec.Struct)
+
+
+def parse_options(options: dict[str, Any], model: type[_Options], where: str) -> _Options:
+    """The options of a manifest's `source`, checked; `type` is not one of them.
+
+    Raises:
+        SourceError: an option is missing, unknown, or of the wrong kind.
+    """
+    given = {name: value for name, value in options.items() if name != "type"}
+    try:
+        return msgspec.convert(given, model)
+    except msgspec.ValidationError as error:
+        known = ", ".join(model.__struct_fields__)
+        raise SourceError(str(error), where=f"source {where}", remedy=f"its options are {known}") from None
