@@ -1,0 +1,153 @@
+"""From the fork to the worker's loop: everything a worker puts in order before it runs foreign code."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import signal
+import site
+import socket
+import sys
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+import setproctitle
+
+from spoold.core.spec import JobSpec
+from spoold.errors import HandlerError
+from spoold.journal.header import Header
+from spoold.journal.segment import Segment
+from spoold.system import process
+from spoold.system.channel import Channel
+from spoold.worker.call import Handler, load
+from spoold.worker.line import Line
+from spoold.worker.main import Worker
+from spoold.worker.outcome import shown
+from spoold.worker.output import Current, capture
+from spoold.worker.wire import Kind
+
+OWN_DESCRIPTORS: Final = 500
+"""Descriptors of ours start here, out of the way of a handler's closerange or a careless open."""
+
+
+@dataclass(frozen=True)
+class Birth:
+    """What the runner hands to a new worker across the fork."""
+
+    spec: JobSpec
+    slot: int
+    runner: int
+    channel: socket.socket
+    output: int
+    lock: int
+    segment: Segment
+    header: Header
+    line: Line
+
+
+def be_worker(birth: Birth) -> NoReturn:
+    """The child's whole life; never returns to the runner's stack."""
+    code = 1
+    try:
+        process.die_with_parent(birth.runner)
+        process.become_subreaper()
+        os.setpgid(0, 0)
+        signal.set_wakeup_fd(-1)
+        process.ignore_terminal_signals()
+        channel, output, segment = _keep_own(birth)
+        current = Current()
+        streams = capture(output, current)
+        spec = birth.spec
+        setproctitle.setproctitle(f"spoold: worker {birth.slot} of {spec.job}")
+        try:
+            handler = _prepare(spec, birth.slot)
+        except BaseException as error:  # noqa: BLE001 - the handler's import may raise anything; it fails the job, not this daemon
+            channel.send(Kind.LOAD_FAILED, _why(spec, error).encode(errors="backslashreplace"))
+            process.exit_now(1)
+        gc.collect()
+        gc.freeze()
+        channel.send(Kind.LOADED, b"")
+        worker = Worker(
+            spec.job,
+            birth.slot,
+            handler,
+            channel,
+            birth.line,
+            segment,
+            sync=spec.sync,
+            result_limit=spec.result_limit,
+            current=current,
+            streams=streams,
+        )
+        worker.run()
+        code = 0
+    finally:
+        process.exit_now(code)
+
+
+def _keep_own(birth: Birth) -> tuple[Channel, int, Segment]:
+    """Move what is ours up, close everything else the runner had open."""
+
+    def up(descriptor: int) -> int:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _first())
+
+    channel = up(birth.channel.fileno())
+    output = up(birth.output)
+    lock = up(birth.lock)
+    # opened anew, so that this process is told of every failed sync, whoever else has the file open
+    journal = up(os.open(f"/proc/self/fd/{birth.segment.fd}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
+    os.set_inheritable(lock, True)  # programs that keep their parent's descriptors hold the job's lock too
+    process.close_all_but([channel, output, lock, journal])
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=channel)
+    return Channel(sock, blocking=True), output, Segment.attach(journal, birth.header, birth.segment.q)
+
+
+def _first() -> int:
+    import resource  # noqa: PLC0415 - once a worker, and not in the runner
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(OWN_DESCRIPTORS, max(16, soft - 16))
+
+
+def _prepare(spec: JobSpec, slot: int) -> Handler:
+    """Environment, directory and path as the manifest says, then the handler."""
+    prepare_process(spec, slot)
+    return load(spec.handler, spec.params)
+
+
+def prepare_process(spec: JobSpec, slot: int | None) -> None:
+    """Set environment, working directory and sys.path; `slot` is None before workers are forked (preload)."""
+    for name, value in spec.env.items():
+        if slot is not None or "{worker}" not in value:
+            os.environ[name] = value.replace("{worker}", str(slot))
+    os.environ["SPOOLD_JOB"] = spec.job
+    os.environ["SPOOLD_SPOOL"] = spec.spool
+    if slot is not None:
+        os.environ["SPOOLD_WORKER"] = str(slot)
+    try:
+        os.chdir(spec.cwd)
+    except OSError as error:
+        raise HandlerError(f"its working directory can't be entered: {error}", where=f"cwd {spec.cwd}") from error
+    before = list(sys.path)
+    if spec.venv:
+        packages = os.path.join(spec.venv, "lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages")
+        if not os.path.isdir(packages):
+            raise HandlerError(f"no packages for this Python in {packages}", where=f"venv {spec.venv}")
+        site.addsitedir(packages)
+    added = [entry for entry in sys.path if entry not in before]
+    first = [spec.cwd, *spec.pythonpath]
+    sys.path[:] = [*first, *added, *(entry for entry in before if entry not in first)]
+
+
+def _why(spec: JobSpec, error: BaseException) -> str:
+    """One line for the job's error; the traceback goes to job.log through the captured stderr."""
+    import traceback  # noqa: PLC0415 - only when loading failed
+
+    traceback.print_exception(error)
+    sys.stderr.flush()
+    what = str(error) if isinstance(error, HandlerError) else f"{type(error).__name__}: {shown(error)}"
+    return what if isinstance(error, HandlerError) else f"handler {spec.handler} can't be loaded: {what}"

@@ -1,0 +1,91 @@
+"""Turning what a handler returned or raised into the parts of its record.
+
+Sizes are capped here, so that no error and no item can make a record larger than the result limit allows. A result is never cut: one that is too large or not
+JSON makes the item fail with `result`.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+MESSAGE_CAP: Final = 4 * 1024
+TRACEBACK_CAP: Final = 16 * 1024
+ITEM_CAP: Final = 64 * 1024
+
+_strict: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+class ResultError(Exception):
+    """A handler returned what can't be recorded."""
+
+
+def encode_result(value: Any, limit: int) -> bytes | None:
+    """The JSON text of a handler's return value; None for None.
+
+    Raises:
+        ResultError: it is not JSON, or its text is longer than `limit` bytes.
+    """
+    if value is None:
+        return None
+    try:
+        text = _strict(value).encode()
+    except (TypeError, ValueError, RecursionError, OverflowError, MemoryError) as error:
+        raise ResultError(f"the handler returned a {type(value).__name__} that is not JSON: {shown(error)}") from None
+    if len(text) > limit:
+        raise ResultError(f"the result has {len(text)} bytes, the limit is {limit} (limits.result)")
+    return text
+
+
+def encode_error(error: BaseException, *, kind: str | None = None) -> bytes:
+    """{"type","message","traceback"} as JSON; the traceback starts below spoold's own frames."""
+    below = error.__traceback__.tb_next if error.__traceback__ else None
+    try:
+        text = "".join(traceback.format_exception(type(error), error, below))
+    except (Exception, RecursionError) as second:  # noqa: BLE001 - an exception may raise anything while it is shown
+        text = f"(no traceback: {type(second).__name__} while formatting it)"
+    fields = {"type": _clean(kind or type(error).__name__, 256), "message": _clean(shown(error), MESSAGE_CAP)}
+    return msgspec.json.encode({**fields, "traceback": _clean(text, TRACEBACK_CAP)})
+
+
+def plain_error(kind: str, message: str) -> bytes:
+    """An error that no Python exception stands behind."""
+    return msgspec.json.encode({"type": kind, "message": _clean(message, MESSAGE_CAP)})
+
+
+def shown(error: BaseException) -> str:
+    """str() of an exception, also of one whose str() raises."""
+    return _guarded(lambda: str(error), error)
+
+
+def _guarded(show: Callable[[], str], error: BaseException) -> str:
+    try:
+        return show()
+    except BaseException as second:  # noqa: BLE001 - the same: str() is the handler's code
+        return f"(str() of this {type(error).__name__} raised {type(second).__name__})"
+
+
+def _clean(text: str, cap: int) -> str:
+    """Without lone surrogates, and cut in the middle where it is too long: the ends tell most."""
+    text = text.encode(errors="backslashreplace").decode()
+    if len(text) <= cap:
+        return text
+    half = cap // 2
+    return f"{text[:half]}\n... ({len(text) - 2 * half} characters left out) ...\n{text[-half:]}"
+
+
+def capped_item(raw: bytes) -> bytes:
+    """The item for a failure's record: as it is, or, when large, its beginning and its size; text when it is not JSON."""
+    if len(raw) <= ITEM_CAP:
+        try:
+            msgspec.json.decode(raw, type=msgspec.Raw)
+            raw.decode()
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return msgspec.json.encode(raw.decode(errors="backslashreplace"))
+        return raw
+    head = raw[:1024].decode(errors="replace")
+    return msgspec.json.encode({"truncated": True, "bytes": len(raw), "head": head})

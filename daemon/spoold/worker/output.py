@@ -1,0 +1,122 @@
+"""What a handler prints or logs goes to the runner, one line at a time, with the item it belongs to.
+
+The pipe carries lines. A line from Python's own streams or logging begins with MARK, a level letter, the item's id as JSON and a tab; a line without it was
+written straight to descriptor 1 or 2, by C code or a program, and is the item's that the runner sees in the slot's shared line. Lines longer than the cap are
+cut there and say so.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from typing import Final, TextIO, cast
+
+import msgspec
+
+MARK: Final = b"\x1e"
+LINE_CAP: Final = 16 * 1024
+
+
+class Current:
+    """The item a worker is busy with, for whoever labels a line."""
+
+    __slots__ = ("id",)
+
+    def __init__(self) -> None:
+        self.id: str | None = None
+
+
+class LabelledStream(io.TextIOBase):
+    """`sys.stdout` or `sys.stderr` of a worker."""
+
+    def __init__(self, descriptor: int, level: str, current: Current) -> None:
+        self._descriptor = descriptor
+        self._level = level
+        self._current = current
+        self._pending = ""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Lines travel as UTF-8; what is not encodable is shown escaped."""
+        return "utf-8"
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]
+        """See `encoding`."""
+        return "backslashreplace"
+
+    def fileno(self) -> int:
+        """The descriptor beneath, for programs that are handed it."""
+        return self._descriptor
+
+    def writable(self) -> bool:
+        """A stream to write to."""
+        return True
+
+    def write(self, text: str, /) -> int:
+        """Send every whole line."""
+        *lines, self._pending = (self._pending + text).split("\n")
+        for line in lines:
+            self._send(line)
+        if len(self._pending) > LINE_CAP:
+            self._send(self._pending)
+            self._pending = ""
+        return len(text)
+
+    def end_item(self) -> None:
+        """Send what the item left without a newline."""
+        if self._pending:
+            self._send(self._pending)
+            self._pending = ""
+
+    def _send(self, line: str) -> None:
+        send_line(self._descriptor, self._level, self._current.id, line)
+
+
+def send_line(descriptor: int, level: str, item_id: str | None, line: str) -> None:
+    """Write one labelled line; a reader that is gone loses it (the runner's death ends this worker anyway)."""
+    text = line.encode(errors="backslashreplace")
+    if len(text) > LINE_CAP:
+        text = text[:LINE_CAP] + b"... (%d bytes in all)" % len(text)
+    label = MARK + level.encode() + msgspec.json.encode(_safe(item_id)) + b"\t"
+    try:
+        os.write(descriptor, label + text.replace(b"\n", b"\\n") + b"\n")
+    except OSError:
+        return
+
+
+def _safe(item_id: str | None) -> str | None:
+    return item_id if item_id is None else item_id.encode(errors="backslashreplace").decode()
+
+
+class PipeHandler(logging.Handler):
+    """Sends log records down the pipe, each as one line."""
+
+    def __init__(self, descriptor: int, current: Current) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._current = current
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Format and send."""
+        level = "E" if record.levelno >= logging.ERROR else "W" if record.levelno >= logging.WARNING else "I"
+        for line in self.format(record).splitlines():
+            send_line(self._descriptor, level, self._current.id, line)
+
+
+def capture(descriptor: int, current: Current) -> tuple[LabelledStream, LabelledStream]:
+    """Make descriptor the worker's standard output and error; returns the labelled streams that Python code sees."""
+    import sys  # noqa: PLC0415 - named beside what it is replaced with
+
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    out, err = LabelledStream(1, "I", current), LabelledStream(2, "W", current)
+    sys.stdout = cast("TextIO", out)
+    sys.stderr = cast("TextIO", err)
+    handler = PipeHandler(descriptor, current)
+    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    return out, err
