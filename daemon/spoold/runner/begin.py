@@ -1,0 +1,137 @@
+"""Where a run goes on: what the journal says is done, and whether the source is still the one it was.
+
+    same       nothing about the source changed: skip by position
+    grown      what was read before is unchanged: skip by position, the rest is new
+    changed    begin a new generation, by id: what is done under its id is kept
+
+With position ids a changed source can't be matched with what is done; then the job fails and says what to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+from pyroaring import BitMap
+
+from spoold.core.spec import JobSpec
+from spoold.errors import SourceError
+from spoold.journal.folder import segment_files
+from spoold.journal.format import JobRecord
+from spoold.journal.header import decode_header
+from spoold.journal.history import History
+from spoold.journal.index import DoneIndex
+from spoold.registry import make_source
+from spoold.runner.ledger import Ledger
+from spoold.runner.plan import Plan
+from spoold.sources.fingerprint import BLOCK, verify_prefix
+from spoold.sources.identify import Identifier, identifier
+
+_IDS: Final = re.compile(rb'"n":(\d+),"id":("(?:[^"\\]|\\.)*+"),"s":"(?:ok|failed|skipped|kept|quarantined|in-doubt)"')
+
+
+class Beginning:
+    """What a run starts from.
+
+    Attributes:
+        source: where the items come from.
+        stat: what tells its state at this moment; None if nothing cheap does.
+        plan: the items to run.
+        changed: the source is not the one that was read before.
+    """
+
+    def __init__(self, spec: JobSpec, ledger: Ledger) -> None:
+        """Look at journal and source; a changed source begins a new generation in the ledger.
+
+        Raises:
+            SourceError: the source can't be read, or it changed and its items have no identity but their position.
+            JournalError: the journal of an earlier generation can't be read.
+        """
+        self.source = make_source(spec.source, spec.cwd)
+        self.stat = self.source.stat()
+        identify = identifier(spec.id, self.source)
+        history = ledger.history
+        before = self._of_this_generation(history, "source")
+        known = history.done | history.settled | history.failed | history.quarantined | history.in_doubt
+        same = before is not None and self._same(spec, before)
+        self.changed = bool(known) and not same and not self._grown(spec, history, before, known)
+        if self.changed:
+            if spec.id == "position":
+                raise SourceError(
+                    f"source changed: {self.source.describe()} no longer begins with the items that were run",
+                    remedy="set `run` to run it anew, or `id: content` if items are known by their content",
+                )
+            accepted = last(history.jobs, "accepted")
+            ledger.next_generation(accepted.fields if accepted else {})
+        whole = self._of_this_generation(history, "planned") if same else None
+        self.plan = self._plan(spec, ledger, identify, whole)
+
+    def identity(self, spec: JobSpec) -> dict[str, Any]:
+        """What the journal keeps, to recognise the source by."""
+        return {"spec": spec.source, "id": spec.id, "stat": self.stat}
+
+    @staticmethod
+    def _of_this_generation(history: History, event: str) -> JobRecord | None:
+        found = last(history.jobs, event)
+        return found if found is not None and found.fields.get("gen") == history.gen else None
+
+    def _same(self, spec: JobSpec, before: JobRecord) -> bool:
+        now = msgspec.json.decode(msgspec.json.encode(self.identity(spec)))
+        return now["stat"] is not None and all(before.fields.get(name) == now[name] for name in now)
+
+    def _grown(self, spec: JobSpec, history: History, before: JobRecord | None, known: BitMap) -> bool:
+        """Whether the records read before are still there, at their positions."""
+        if before is None or before.fields.get("id") != spec.id:
+            return False
+        blocks = {number: (block.items, block.digest) for number, block in history.blocks.items()}
+        covered = max((number * BLOCK + items for number, (items, _) in blocks.items()), default=0)
+        return known.max() < covered and verify_prefix(self.source, blocks)
+
+    def _plan(self, spec: JobSpec, ledger: Ledger, identify: Identifier, whole: JobRecord | None) -> Plan:
+        """Skip what is done here; what is done under its id in an earlier generation is kept, unless all was planned since."""
+        history = ledger.history
+        journal = f"{spec.directory}/journal"
+        index = DoneIndex(journal, job=spec.job, gen=history.gen) if history.gen > 1 and whole is None else None
+        failed = history.failed | history.quarantined
+        only = failed - history.settled if spec.only_failures and not self.changed else None
+        return Plan(
+            self.source,
+            identify,
+            skip=history.done | history.settled | history.in_doubt,
+            vetted=failed | history.in_doubt,
+            seen=None if identify.unique else history.ids,
+            only=only,
+            done_by_id=index.lookup if index is not None else None,
+            recorded=lambda ids: find_recorded(journal, history.gen, ids),
+            known=(whole.fields["items"], whole.fields["duplicates"]) if whole else None,
+        )
+
+
+def last(records: Iterable[JobRecord], event: str) -> JobRecord | None:
+    """The newest job record of that name."""
+    found = None
+    for record in records:
+        if record.event == event:
+            found = record
+    return found
+
+
+def find_recorded(journal: str, gen: int, ids: dict[str, list[int]]) -> dict[str, int]:
+    """Which of `ids` another item of this generation has: id to its position; items set aside have no record, so any record is another's.
+
+    Reads the journal once; memory is bounded by `ids`.
+    """
+    wanted = {msgspec.json.encode(item_id): item_id for item_id in ids}
+    found: dict[str, int] = {}
+    for file in segment_files(journal):
+        with open(file.path, "rb") as segment:
+            if decode_header(segment.readline()).gen != gen:
+                continue
+            while lines := segment.readlines(1 << 20):
+                for match in _IDS.finditer(b"".join(lines)):
+                    item_id = wanted.get(match[2])
+                    if item_id is not None and int(match[1]) not in ids[item_id]:
+                        found[item_id] = int(match[1])
+    return found

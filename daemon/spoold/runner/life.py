@@ -1,0 +1,180 @@
+"""A runner's life: take the job over, run it, put its end in the journal, say goodbye.
+
+Whatever happens, the last word to the supervisor is what stands in the journal. A runner that can say nothing (killed, or a defect) is started again by the
+supervisor and goes on where the journal ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import signal
+import socket
+from time import monotonic
+from typing import Any
+
+import setproctitle
+
+from spoold.core.job import JobEvent
+from spoold.core.messages import Ended, encode_message
+from spoold.core.spec import JobSpec, decode_spec
+from spoold.engines.child import prepare_process
+from spoold.errors import SpooldError
+from spoold.journal.failure import SegmentBroken, SegmentFull
+from spoold.journal.replay import replay
+from spoold.runner import finish
+from spoold.runner.begin import Beginning, last
+from spoold.runner.joblog import JobLog
+from spoold.runner.ledger import Ledger
+from spoold.runner.main import Runner, Stopped, closing_event
+from spoold.runner.standing import final_counts, note_open
+from spoold.system import lock as locks
+from spoold.system import process
+from spoold.system.channel import Channel
+from spoold.worker.call import find
+
+FAREWELL = 5.0
+"""Seconds to get the last word to a supervisor that is slow to read."""
+
+
+def warm_up() -> None:
+    """Import and touch once what every runner needs, for the processes forked from here."""
+    for name in ("jsonl", "csv", "lines", "items", "range", "glob"):
+        __import__(f"spoold.sources.{name}")
+
+
+def live(sock: socket.socket, lock: int) -> int:
+    """Be the runner of the job that comes as the first frame; the exit code."""
+    frame = Channel(sock, blocking=True).receive()
+    if frame is None:
+        return 0
+    spec = decode_spec(frame[1])
+    signal.set_wakeup_fd(-1)
+    process.ignore_terminal_signals()
+    process.become_subreaper()
+    locks.claim_process(lock)
+    setproctitle.setproctitle(f"spoold: runner of {spec.job}")
+    channel = Channel(sock, blocking=False)
+    log = JobLog(f"{spec.directory}/job.log", spec.log_format, spec.log_size)
+    try:
+        word = _run(spec, channel, lock, log)
+    except (SegmentBroken, SegmentFull) as trouble:
+        word = Ended(str(JobEvent.PAUSED), f"the journal can't be written: {trouble}")
+    except SpooldError as error:
+        word = Ended(str(JobEvent.FAILED), str(error))
+    except Exception as defect:
+        log.defect(defect)
+        raise
+    if word.error:
+        log.error(word.error)
+    process.kill_and_reap_children(())
+    _say_goodbye(channel, word)
+    return 0
+
+
+def _say_goodbye(channel: Channel, word: Ended) -> None:
+    channel.send(0, encode_message(word))
+    until = monotonic() + FAREWELL
+    while channel.backlog and not channel.closed and (left := until - monotonic()) > 0:
+        channel.wait_writable(left)
+        channel.flush()
+
+
+def _run(spec: JobSpec, channel: Channel, lock: int, log: JobLog) -> Ended:
+    if spec.preload and (reason := _preload(spec)):
+        log.warning(f"{reason}: starting again without preload")
+        return Ended(str(JobEvent.DRAINED), again={"preload": False})
+    ledger = Ledger(spec, replay(f"{spec.directory}/journal", job=spec.job))
+    ledger.recover(ledger.history)
+    resumed = last(ledger.history.jobs, "started") is not None
+    try:
+        beginning = Beginning(spec, ledger)
+    except SpooldError as error:
+        return _finish(spec, ledger, JobEvent.FAILED, str(error))
+    ledger.job("started", workers=spec.granted)
+    ledger.note("source", gen=ledger.history.gen, **beginning.identity(spec))
+    ledger.make_slots(spec.granted)
+    runner = Runner(spec, ledger, beginning, channel, lock, log)
+    _greet(spec, runner, log, resumed=resumed)
+    gc.collect()
+    gc.freeze()
+    return _see_through(spec, runner, log)
+
+
+def _greet(spec: JobSpec, runner: Runner, log: JobLog, *, resumed: bool) -> None:
+    log.info(f"run {runner.ledger.history.run} of {spec.job}: {runner.beginning.source.describe()}, handler {spec.handler}")
+    if runner.beginning.changed:
+        log.info("the source changed: what is done is looked up by id")
+    elif resumed:
+        log.info(f"resuming: {runner.counts.already_done} already done")
+
+
+def _preload(spec: JobSpec) -> str | None:
+    """Import the handler here, so that workers share its memory; why that can't be had."""
+    try:
+        prepare_process(spec, None)
+        find(spec.handler)
+    except BaseException as error:  # noqa: BLE001 - the handler's import may raise anything; the workers will say it again
+        return f"the handler can't be preloaded ({type(error).__name__})"
+    return "the handler's import started threads" if process.thread_count() > 1 else None
+
+
+def _see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
+    """Run to the end, then put the end in the journal."""
+    try:
+        runner.run()
+        event, reason = closing_event(runner.book)
+    except Stopped as stopped:
+        event, reason = stopped.event, stopped.reason
+    finally:
+        runner.engine.kill_all()
+        process.kill_and_reap_children(())
+    if event is JobEvent.PAUSED and not runner.paused:
+        return Ended(str(event), reason)  # nothing more can be written
+    runner.ledger.sync_all()
+    counts, history = runner.counts, runner.ledger.history
+    counts.in_flight = 0
+    note_open(history, runner.book.deaths)
+    if event in (JobEvent.PAUSED, JobEvent.DRAINED):
+        event = JobEvent.PAUSED if runner.paused else event
+        runner.ledger.job(str(event), counts=counts)
+        _seal(runner.ledger, log)
+        log.info(f"{event}: {counts.settled} settled")
+        runner.tell_progress()
+        return Ended(str(event), reason)
+    word = _finish(spec, runner.ledger, event, reason, runner)
+    runner.tell_progress()
+    log.info(f"{word.event}: {counts.ok} ok, {counts.failed} failed, {runner.ran} run now, {runner.rate():.1f}/s")
+    _seal(runner.ledger, log)
+    return word
+
+
+def _finish(spec: JobSpec, ledger: Ledger, event: JobEvent, reason: str | None, runner: Runner | None = None) -> Ended:
+    """Derive the files, then record the end."""
+    history = ledger.history
+    counts = final_counts(history, runner.counts) if runner else None
+    if event is JobEvent.SUCCEEDED and counts is not None:
+        if counts.failed + counts.quarantined + counts.in_doubt:
+            event = JobEvent.PARTIAL
+        if runner is not None and runner.ran == 0 and counts.already_done:
+            reason = f"nothing to do: {counts.already_done} already done; set `run` to run again"
+    about: dict[str, Any] = {"job": spec.job, "run": history.run, "state": str(event), "error": reason}
+    if counts is not None and runner is not None:
+        started = last(history.jobs, "started")
+        about |= {"started": started.t if started else None, "source": runner.beginning.source.describe(), "handler": spec.handler}
+        kinds = finish.derive(spec.directory, history)
+        seconds = monotonic() - runner.began
+        finish.write_report(spec.directory, about, counts, history, kinds, seconds=seconds, ran=runner.ran)
+    ledger.job("finished", state=str(event), error=reason, counts=counts)
+    return Ended(str(event), reason)
+
+
+def _seal(ledger: Ledger, log: JobLog) -> None:
+    try:
+        ledger.seal()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        log.warning(f"no room for the seal: the next start reads the whole journal ({error})")
+
+

@@ -1,0 +1,274 @@
+"""What is still to run: the source's records, less what is done, each id once.
+
+The plan reads a batch ahead and holds no more. Duplicates are recognised by a 32-bit hash of the id: a hit may be another id with the same hash, so the item is
+set aside by its position, and at the source's end, when everything else is settled, the ids set aside are compared with those in the journal, at most `PASS` at a
+time. Only then is it known whether an item is a duplicate or has to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from time import monotonic
+from typing import Final
+from zlib import crc32
+
+from pyroaring import BitMap
+
+from spoold.sources.base import Batch, Fault, Source
+from spoold.sources.fingerprint import Digest, Mark
+from spoold.sources.identify import Identifier
+
+PASS: Final = 1_000_000
+"""Ids compared with the journal at once."""
+PATIENCE: Final = 0.05
+"""Seconds that one call may spend on passing over records that are done."""
+
+
+class State(Enum):
+    """Why a plan gave nothing."""
+
+    MORE = auto()
+    """It used up its patience on records that are done; ask again."""
+    BARRIER = auto()
+    """It goes on when everything given so far is settled."""
+    END = auto()
+    """There is no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A record that can't become an item."""
+
+    n: int
+    id: str
+    raw: bytes
+    line: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An item of a changed source that is done under its id."""
+
+    n: int
+    id: str
+    status: str
+    result: bytes | None
+
+
+Note = Bad | Kept | Mark
+Items = tuple[list[int], list[str], list[bytes], list[int] | None]
+Lookup = Callable[[str], tuple[str, bytes | None] | None]
+Recorded = Callable[[dict[str, list[int]]], dict[str, int]]
+
+
+class Plan:
+    """The items of one run, in source order.
+
+    Attributes:
+        total: records in the source, once its end was seen.
+        position: records read so far.
+        duplicates: items found to have the id of an earlier one.
+        read_whole: this plan itself read the source to its end.
+        notes: what the runner writes before it sends what `take` gave.
+    """
+
+    def __init__(  # noqa: PLR0913 - each of them decides which items run
+        self,
+        source: Source,
+        identifier: Identifier,
+        *,
+        skip: BitMap,
+        vetted: BitMap,
+        seen: BitMap | None,
+        only: BitMap | None = None,
+        done_by_id: Lookup | None = None,
+        recorded: Recorded,
+        known: tuple[int, int] | None = None,
+    ) -> None:
+        self._source = source
+        self._identifier = identifier
+        self._digest = Digest()
+        self._skip = skip
+        self._vetted = vetted
+        self._seen = seen
+        self._only = only
+        self._last = only.max() if only else None
+        self._done_by_id = done_by_id
+        self._recorded = recorded
+        self._batches: Iterator[Batch] = source.batches(0)
+        self._ahead: Items = ([], [], [], None)
+        self._at = 0
+        self._aside = BitMap()
+        self._end = False
+        self.total, self.duplicates = known or (None, 0)
+        self.position = 0
+        if known is not None and len(skip) + self.duplicates >= known[0]:
+            self._end = True  # an unchanged source of which nothing is left need not be read
+        elif known is not None:
+            self.duplicates = 0  # counted again as they are met
+        self.read_whole = False
+        self.notes: list[Note] = []
+
+    def take(self, size: int) -> Items | State:
+        """Up to `size` items.
+
+        Raises:
+            SourceError: the source can't be read on.
+        """
+        until = monotonic() + PATIENCE
+        while self._at >= len(self._ahead[0]):
+            if self._end:
+                return State.BARRIER if self._aside else State.END
+            if not self._read():
+                self._end = True
+            if monotonic() > until:
+                return State.MORE
+        low, high = self._at, self._at + size
+        self._at = high
+        ns, ids, raws, lines = self._ahead
+        return ns[low:high], ids[low:high], raws[low:high], None if lines is None else lines[low:high]
+
+    def upcoming(self) -> int | None:
+        """Items that are left, once the source's end was seen and nothing is set aside; an upper bound where some are."""
+        if not self._end:
+            return None
+        return len(self._ahead[0]) - min(self._at, len(self._ahead[0])) + len(self._aside)
+
+    def pass_barrier(self) -> None:
+        """Everything given is settled: find out which of the items set aside are duplicates, take up the others."""
+        wanted = BitMap(list(_first(self._aside, PASS)))
+        by_id: dict[str, list[int]] = {}
+        found: dict[int, tuple[bytes, int | None]] = {}
+        for batch in self._source.batches(wanted.min()):
+            if batch.n > wanted.max():
+                break
+            if not wanted.range_cardinality(batch.n, batch.n + len(batch.raws)):
+                continue
+            for i, item_id in enumerate(self._identifier.identify(batch)):
+                n = batch.n + i
+                if n in wanted and not isinstance(item_id, Fault):
+                    by_id.setdefault(item_id, []).append(n)
+                    found[n] = batch.raws[i], batch.line_of(i)
+        self._aside -= wanted
+        owners = self._recorded(by_id)
+        run: list[tuple[int, str]] = []
+        for item_id, positions in by_id.items():
+            first = owners.get(item_id)
+            if first is None:
+                run.append((positions[0], item_id))
+            self.duplicates += len(positions) - (first is None)
+        run.sort()
+        with_lines = bool(run) and found[run[0][0]][1] is not None
+        self._ahead = (
+            [n for n, _ in run],
+            [item_id for _, item_id in run],
+            [found[n][0] for n, _ in run],
+            [found[n][1] or 0 for n, _ in run] if with_lines else None,
+        )
+        self._at = 0
+
+    # ------------------------------------------------------------------ reading
+
+    def _read(self) -> bool:
+        """Plan the next batch; False at the end of the source (or of the only items wanted)."""
+        batch = None if self._last is not None and self.position > self._last else next(self._batches, None)
+        if batch is None:
+            if self._last is None:
+                self.total = self.position
+                self.read_whole = True
+            self._mark()
+            return False
+        self.position = batch.n + len(batch.raws)
+        self.notes += self._digest.feed(batch.raws)
+        self._ahead, self._at = ([], [], [], None), 0
+        if self._skip.range_cardinality(batch.n, self.position) == len(batch.raws):
+            return True
+        if self._only is not None and not self._only.range_cardinality(batch.n, self.position):
+            return True
+        self._ahead = self._choose(batch)
+        if self._ahead[0]:
+            self._mark()
+        return True
+
+    def _mark(self) -> None:
+        """Note the fingerprint of what was read, before any of it is sent."""
+        partial = self._digest.mark()
+        if partial is not None:
+            self.notes.append(partial)
+
+    def _choose(self, batch: Batch) -> Items:
+        """The items of a batch that have to run."""
+        ids = self._identifier.identify(batch)
+        first = batch.n
+        chosen: list[int] | range = range(len(ids))
+        if self._skip.range_cardinality(first, self.position) or self._only is not None:
+            skip, only = self._skip, self._only
+            chosen = [i for i in chosen if first + i not in skip and (only is None or first + i in only)]
+        if any(type(item_id) is Fault for item_id in ids):
+            chosen = self._without_faults(batch, ids, chosen)
+        if self._done_by_id is not None:
+            chosen = self._without_kept(batch, ids, chosen)
+        if self._seen is not None:
+            chosen = self._without_duplicates(first, ids, chosen)
+        if len(chosen) == len(ids):
+            lines = None if batch.line_of(0) is None else [batch.line_of(i) or 0 for i in range(len(ids))]
+            return list(range(first, self.position)), list(map(str, ids)), batch.raws, lines
+        lines = None if batch.line_of(0) is None else [batch.line_of(i) or 0 for i in chosen]
+        return [first + i for i in chosen], [str(ids[i]) for i in chosen], [batch.raws[i] for i in chosen], lines
+
+    def _without_faults(self, batch: Batch, ids: list[str | Fault], chosen: list[int] | range) -> list[int]:
+        good = []
+        for i in chosen:
+            item_id = ids[i]
+            if isinstance(item_id, Fault):
+                self.notes.append(Bad(batch.n + i, batch.place(i), batch.raws[i], batch.line_of(i), item_id.reason))
+            else:
+                good.append(i)
+        return good
+
+    def _without_kept(self, batch: Batch, ids: list[str | Fault], chosen: list[int] | range) -> list[int]:
+        """Items done under their id before the source changed; each such record counts for one item only."""
+        assert self._done_by_id is not None
+        left = []
+        for i in chosen:
+            item_id = str(ids[i])
+            done = self._done_by_id(item_id)
+            if done is None:
+                left.append(i)
+            elif self._seen is not None and not self._new(item_id):
+                self._aside.add(batch.n + i)
+            else:
+                self.notes.append(Kept(batch.n + i, item_id, *done))
+        return left
+
+    def _new(self, item_id: str) -> bool:
+        assert self._seen is not None
+        mark = crc32(item_id.encode(errors="surrogatepass"))
+        return mark not in self._seen and self._seen.add(mark) is None
+
+    def _without_duplicates(self, first: int, ids: list[str | Fault], chosen: list[int] | range) -> list[int] | range:
+        """Set aside what has a hash that was seen; positions with a record of their own were looked at before."""
+        assert self._seen is not None
+        hashes = [crc32(str(ids[i]).encode(errors="surrogatepass")) for i in chosen]
+        fresh = BitMap(hashes)
+        if len(fresh) == len(hashes) and self._seen.isdisjoint(fresh):
+            self._seen |= fresh
+            return chosen
+        left = []
+        for i, mark in zip(chosen, hashes, strict=True):
+            if mark in self._seen and first + i not in self._vetted:
+                self._aside.add(first + i)
+            else:
+                self._seen.add(mark)
+                left.append(i)
+        return left
+
+
+def _first(positions: BitMap, count: int) -> Iterator[int]:
+    for taken, n in enumerate(positions):
+        if taken == count:
+            return
+        yield n
