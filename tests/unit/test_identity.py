@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from spoold.core.identity import IdentityError, content_id, id_text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("a", "a"), (5, "5"), (-3, "-3"), (0, "0"), ("é\n\0", "é\n\0"), ("5", "5")]
+)
+def test_text_and_integers_are_ids(value: object, text: str) -> None:
+    """Text is its own id and an integer the id of its digits."""
+    assert id_text(value) == text
+
+
+@pytest.mark.parametrize("value", [None, True, False, 1.0, float("nan"), "", [], {}, b"x"])
+def test_other_values_are_refused(value: object) -> None:
+    """What is neither text nor an integer, or is empty, is no id."""
+    with pytest.raises(IdentityError):
+        id_text(value)
+
+
+def test_values_that_cannot_be_written_are_refused() -> None:
+    """An integer that Python won't print and text that UTF-8 can't hold are no ids."""
+    for value in (10**5000, "\ud800" * 200):
+        with pytest.raises(IdentityError):
+            id_text(value)
+
+
+@pytest.mark.parametrize(("long", "short"), [("x" * 513, "x" * 512), ("é" * 257, "é" * 256), (10**512, 10**511)])
+def test_an_id_over_512_bytes_becomes_its_digest(long: str | int, short: str | int) -> None:
+    """512 bytes of UTF-8 are kept as they are, one more gives the SHA-256."""
+    assert id_text(short) == str(short)
+    assert id_text(long) == "sha256:" + hashlib.sha256(str(long).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("item", [{"b": 1, "a": [1.5, None, "é"]}, [], "x", {"b": {"z": 1, "a": 2}}])
+def test_content_is_the_digest_of_sorted_json(item: Any) -> None:
+    """A content id is what the standard library's json gives, key order apart."""
+    assert content_id(item) == hashlib.sha256(json.dumps(item, sort_keys=True).encode()).hexdigest()
