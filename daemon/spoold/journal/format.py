@@ -41,8 +41,7 @@ many of them were read, and `digest`, hexadecimal; the newest of an index counts
 from __future__ import annotations
 
 import re
-import sys
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 from zlib import crc32
 
@@ -50,9 +49,10 @@ import msgspec
 
 from spoold.errors import JournalError
 from spoold.journal.header import VERSION, Header, NewerFormatError, decode_header, encode_header
+from spoold.journal.raw import deep, raw_field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = [
     "DONE", "FINAL", "HEAD", "MAX_N", "STATUSES", "TAIL", "VERSION",
@@ -188,28 +188,9 @@ def decode_record(line: bytes, seed: int) -> ItemRecord | JobRecord | None:
     try:
         return _decode(line, seed)
     except RecursionError:
-        with _deep():
+        with deep(), suppress(RecursionError):
             return _decode(line, seed)
-
-
-def raw_field(line: bytes, name: Literal["id", "result", "error", "item"]) -> bytes | None:
-    """The JSON text of one field of a valid item record, not decoded; None when it has none."""
-    try:
-        value = getattr(_raw_decoder.decode(line), name)
-    except RecursionError:
-        with _deep():
-            value = getattr(_raw_decoder.decode(line), name)
-    return None if value is msgspec.UNSET else bytes(value)
-
-
-class _RawFields(msgspec.Struct):
-    id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    item: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-_raw_decoder: Final = msgspec.json.Decoder(_RawFields)
+        return None
 
 
 def _decode(line: bytes, seed: int) -> ItemRecord | JobRecord | None:
@@ -219,17 +200,6 @@ def _decode(line: bytes, seed: int) -> ItemRecord | JobRecord | None:
         return _strict_job(line, seed)
     except (msgspec.MsgspecError, UnicodeDecodeError, JournalError):
         return None
-
-
-@contextmanager
-def _deep() -> Iterator[None]:
-    """Room for what is nested deeper than the stack left to us: who wrote it had more, and it must not look damaged."""
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(limit + 20_000)
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)
 
 
 def _strict_item(line: bytes, head: int) -> ItemRecord | None:

@@ -82,7 +82,7 @@ class _Collector:
     tally: Tally = field(default_factory=Tally)
 
     def flush(self) -> None:
-        """Bring the hashes gathered so far into the bitmap: in order, since in no order each insertion is a cache miss."""
+        """Bring the hashes gathered so far into the bitmap, in order: out of order each insertion is a cache miss."""
         self.ids.update(sorted(self.pending))
         self.pending = []
 

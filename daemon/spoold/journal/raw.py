@@ -1,0 +1,44 @@
+"""JSON text that is passed on as it stands, however deep it is nested."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class _Fields(msgspec.Struct):
+    id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    item: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_decoder: Final = msgspec.json.Decoder(_Fields)
+
+
+def raw_field(line: bytes, name: Literal["id", "result", "error", "item"]) -> bytes | None:
+    """The JSON text of one field of a valid item record, not decoded; None when it has none."""
+    try:
+        fields = _decoder.decode(line)
+    except RecursionError:
+        with deep():
+            fields = _decoder.decode(line)
+    value = getattr(fields, name)
+    return None if value is msgspec.UNSET else bytes(value)
+
+
+@contextmanager
+def deep() -> Iterator[None]:
+    """Room for what is nested deeper than the stack left to us: who wrote it had more, and it must not look damaged."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + 20_000)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)

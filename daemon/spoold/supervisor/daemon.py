@@ -1,0 +1,59 @@
+"""From the settings to the running supervisor, in the order that matters.
+
+The lock first (nothing of a spool that another daemon holds is touched), then the zygote (before this process has a thread), then everything else.
+"""
+
+from __future__ import annotations
+
+import os
+
+from spoold.errors import SpooldError
+from spoold.spool import Spool
+from spoold.supervisor.config import Config
+from spoold.supervisor.daemon_log import DaemonLog
+from spoold.supervisor.main import Supervisor
+from spoold.supervisor.overseer import Overseer
+from spoold.supervisor.setting import Setting
+from spoold.supervisor.signals import Signals
+from spoold.system import lock as locks
+from spoold.system import process
+from spoold.system.notify import Notifier
+
+
+class Held(SpooldError):
+    """Another daemon has the spool (exit 75)."""
+
+
+def serve(spool: Spool, config: Config, config_path: str | None, *, until_idle: bool) -> int:
+    """Be the daemon of `spool`; the exit code.
+
+    Raises:
+        Held: it has one.
+        SpoolError: it can't be used.
+    """
+    signals = Signals()
+    notifier = Notifier()
+    spool.create()
+    lock = _hold(spool)
+    spool.check()
+    process.become_subreaper()
+    log = DaemonLog(spool.log, config.log)
+    setting = Setting(spool, config, config_path, until_idle, log)
+    overseer = Overseer(setting)
+    try:
+        return Supervisor(setting, overseer, notifier, signals).run()
+    finally:
+        os.close(lock)
+
+
+def _hold(spool: Spool) -> int:
+    """Take the spool's lock, and write into it who has it, for a second daemon to say."""
+    descriptor = locks.open_lock(spool.lock)
+    if not locks.try_flock(descriptor):
+        holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip()
+        os.close(descriptor)
+        who = f"pid {holder}" if holder.isdigit() else "another daemon"
+        raise Held(f"{who} holds this spool", where=spool.root, remedy="stop it, or give this one a spool of its own with --spool")
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor

@@ -1,0 +1,148 @@
+"""One job as the supervisor knows it.
+
+Everything here but `runner` and the live counts can be read again from jobs/JOB; nothing sets `state` but `happened` and `load`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from spoold.core.job import JobEvent, JobState, advance
+from spoold.core.messages import Counts
+from spoold.journal.format import JobRecord
+from spoold.spool import JobDir
+from spoold.supervisor import records
+
+if TYPE_CHECKING:
+    from spoold.core.manifest import Manifest
+    from spoold.supervisor.runners import RunnerHandle
+
+
+@dataclass(slots=True)
+class Job:
+    """A job's newest run.
+
+    Attributes:
+        directory: its paths.
+        state: see core.job.
+        error: why it is paused, failed or cancelled, or what there is to say of a run that did nothing.
+        manifest: the parsed manifest; None until it is needed.
+        run: number of the run.
+        mode: how the run came to be: drop, rerun or retry-failures.
+        order: when it was accepted, epoch seconds; earlier first among equals.
+        wanted: workers an operator asked for; None: as the manifest says.
+        granted: workers it was told it may have.
+        runner: its process.
+        not_before: monotonic time before which no runner is started again.
+        deaths: of runners in a row without progress.
+        overrides: changes of the spec that a runner asked for.
+        next_waits: a manifest waits as next.yaml.
+        seen: it was active in this daemon's life.
+    """
+
+    directory: JobDir
+    state: JobState = JobState.QUEUED
+    error: str | None = None
+    manifest: Manifest | None = None
+    run: int = 1
+    mode: str = "drop"
+    order: float = 0.0
+    wanted: int | None = None
+    granted: int = 0
+    runner: RunnerHandle | None = None
+    not_before: float = 0.0
+    deaths: int = 0
+    overrides: dict[str, Any] = field(default_factory=dict)
+    next_waits: bool = False
+    seen: bool = False
+    fresh: bool = True
+    counts: Counts = field(default_factory=Counts)
+    rate: float = 0.0
+    workers: int = 0
+    started: float | None = None
+    finished: float | None = None
+    obeyed: tuple[int, int] | None = None
+    owner: int | None = None
+
+    @property
+    def name(self) -> str:
+        """JOB."""
+        return self.directory.name
+
+    def happened(self, event: JobEvent, error: str | None = None) -> None:
+        """Go on to the state that `event` leads to.
+
+        Raises:
+            TransitionError: it can't happen now.
+        """
+        self.state = advance(self.state, event)
+        self.error = error
+        self.seen = True
+
+    def load(self) -> None:
+        """Read the newest run from the journal.
+
+        Raises:
+            JournalError: it can't be read.
+        """
+        header, found = records.read(self.directory)
+        self.run = header.run
+        self.state = records.state_of(found)
+        if self.state is JobState.RUNNING:
+            self.state = JobState.QUEUED  # the daemon was killed: the run goes on by itself
+        self.fresh = not any(record.event == "started" for record in found) and header.run == 1
+        accepted = records.last(found, "accepted")
+        if accepted is not None:
+            self._accepted(accepted)
+        scaled = records.last(found, "scaled")
+        self.wanted = scaled.fields.get("workers") if scaled else None
+        started = next((record for record in found if record.event == "started"), None)
+        self.started = started.t if started else None
+        self._last_word(found)
+        self.next_waits = os.path.exists(self.directory.next)
+
+    def _accepted(self, record: JobRecord) -> None:
+        fields = record.fields
+        self.order = record.t
+        self.mode = fields.get("mode", "drop")
+        control = fields.get("control") or {}
+        self.obeyed = (control["ino"], control["ctime_ns"]) if control else None
+        self.owner = (fields.get("drop") or control).get("uid")
+
+    def _last_word(self, found: list[JobRecord]) -> None:
+        """Counts and error as the last record of a life has them."""
+        for record in reversed(found):
+            if record.fields.get("counts"):
+                self.counts = msgspec.convert(record.fields["counts"], Counts)
+                self.error = record.fields.get("error")
+                self.finished = record.t if record.event == "finished" else None
+                return
+            if record.event in ("paused", "resumed", "accepted"):
+                self.error = record.fields.get("error")
+                return
+
+
+def row(job: Job, wanted: int) -> dict[str, Any]:
+    """What status shows of a job that asks for `wanted` workers."""
+    counts = job.counts
+    live = job.runner is not None
+    rate = round(job.rate, 2) if live else None
+    remaining = counts.remaining
+    eta = round(remaining / job.rate, 1) if live and remaining is not None and job.rate > 0 else None
+    return {
+        "job": job.name,
+        "state": str(job.state),
+        **{name: getattr(counts, name) for name in counts.__struct_fields__},
+        "remaining": remaining,
+        "rate": rate,
+        "eta_s": eta,
+        "started": job.started,
+        "finished": job.finished,
+        "workers": {"now": job.workers if live else 0, "wanted": wanted},
+        "error": job.error,
+    }
+

@@ -1,0 +1,260 @@
+"""The supervisor's loop: wait, look, decide, act, tell.
+
+It runs no user code, reads no items and forks nothing: runners come from the zygote. What it knows of jobs stands in their journals, so it can be killed at any
+moment and started again.
+"""
+
+from __future__ import annotations
+
+import sched
+import selectors
+import signal
+from contextlib import suppress
+from time import monotonic, sleep
+
+from spoold.core.job import JobState
+from spoold.core.messages import Order, Verb
+from spoold.core.schedule import schedule
+from spoold.errors import SpoolError
+from spoold.supervisor.control import Controls
+from spoold.supervisor.intake import Intake
+from spoold.supervisor.job import Job
+from spoold.supervisor.overseer import Overseer
+from spoold.supervisor.setting import Setting
+from spoold.supervisor.signals import Signals
+from spoold.supervisor.status import Status
+from spoold.supervisor.table import Table
+from spoold.supervisor.watcher import Watcher
+from spoold.system.notify import Notifier
+
+RESCAN = 30.0
+RESCAN_UNWATCHED = 2.0
+TELL = 1.0
+EXTEND = 30
+
+
+class Supervisor:
+    """The daemon, once its spool is locked and its zygote runs."""
+
+    def __init__(self, setting: Setting, overseer: Overseer, notifier: Notifier, signals: Signals) -> None:
+        self.setting = setting
+        self.log = setting.log
+        self.overseer = overseer
+        self.notifier = notifier
+        self.signals = signals
+        self.table = Table(setting.spool, setting, self.log.error)
+        overseer.table = self.table
+        self.intake = Intake(setting.spool, setting.config.limits, workers=setting.config.max_workers)
+        self.controls = Controls(setting, self.table, self.intake.control, self.intake.rejects)
+        overseer.changed = self.note_change
+        self.status = Status(setting.spool.status, setting.wanted)
+        self.watcher = Watcher([setting.spool.incoming, setting.spool.control, setting.spool.root])
+        self.selector = overseer.selector
+        self.timers = sched.scheduler(monotonic, sleep)
+        self.look_due = True
+        self.look_again: sched.Event | None = None
+        self.draining = False
+        self.rejected = False
+
+    # ------------------------------------------------------------------ the loop
+
+    def run(self) -> int:
+        """Until drained, or idle where that was asked for; the exit code."""
+        self.begin()
+        while not self.finished():
+            wait = self.timers.run(blocking=False)
+            for key, _ in self.selector.select(0 if self.look_due else wait):
+                key.data()
+            self.obey_signals()
+            self.look()
+            self.advance()
+            self.tell()
+        return self.end()
+
+    def begin(self) -> None:
+        """Recover, then take manifests."""
+        self.intake.recover()
+        self.table.load_all()
+        self.selector.register(self.signals, selectors.EVENT_READ, lambda: None)
+        self.selector.register(self.watcher, selectors.EVENT_READ, self.on_drop)
+        self.timers.enter(0, 1, self.rescan)
+        self.timers.enter(0, 2, self.beat)
+        self.notifier.send(READY=1)
+        self.log.info(f"taking manifests from {self.setting.spool.incoming}")
+
+    def finished(self) -> bool:
+        """Whether there is nothing left to wait for."""
+        if self.draining:
+            return not self.overseer.busy()
+        return self.setting.until_idle and not self.look_due and self.look_again is None and self.idle()
+
+    def idle(self) -> bool:
+        """Nothing is queued, running or held; what waits for a job that nobody dropped or that is paused does not count."""
+        for job in self.table:
+            if job.runner is not None or job.next_waits:
+                return False
+            if job.state is JobState.QUEUED and not self.waits_in_vain(job):
+                return False
+        return not self.controls.waiting
+
+    def waits_in_vain(self, job: Job) -> bool:
+        """Whether a queued job waits for one that is absent, paused, or waits in vain itself."""
+        name = self.table.blocked_by(job)
+        if name is None:
+            return False
+        other = self.table.find(name)
+        return other is None or other.state is JobState.PAUSED or (other is not job and self.waits_in_vain(other))
+
+    def end(self) -> int:
+        """Leave the spool in order."""
+        self.notifier.send(STOPPING=1, STATUS="stopped")
+        self.watcher.stop()
+        self.overseer.stop()
+        with suppress(OSError):
+            self.status.write(self.table, running=False)
+        bad = self.rejected or any(job.seen and job.state is not JobState.SUCCEEDED for job in self.table)
+        return 1 if self.setting.until_idle and not self.draining and bad else 0
+
+    # ------------------------------------------------------------------ signals
+
+    def obey_signals(self) -> None:
+        """TERM and INT drain; QUIT, or INT again, ends the drain at once; HUP reloads."""
+        for number in self.signals.take():
+            match number:
+                case signal.SIGTERM:
+                    self.drain()
+                case signal.SIGINT:
+                    if self.draining:
+                        self.overseer.order_all(Order(Verb.NOW))
+                    self.drain()
+                case signal.SIGQUIT:
+                    self.drain()
+                    self.overseer.order_all(Order(Verb.NOW))
+                case signal.SIGHUP:
+                    self.setting.reload()
+                case _:
+                    pass
+
+    def drain(self) -> None:
+        """Start nothing more; once is enough."""
+        if self.draining:
+            return
+        self.draining = True
+        self.log.info("draining: no new items start, items in flight finish")
+        self.notifier.send(STOPPING=1, STATUS="draining", EXTEND_TIMEOUT_USEC=EXTEND * 1_000_000)
+        self.overseer.drain()
+
+    # ------------------------------------------------------------------ what was dropped
+
+    def on_drop(self) -> None:
+        """Something moved in a folder we watch."""
+        self.intake.settled(self.watcher.drain())
+        self.look_due = True
+
+    def rescan(self) -> None:
+        """Look, whether or not an event came; see that the watching threads live."""
+        if not self.watcher.alive:
+            self.watcher.restart()
+            if self.watcher.problem:
+                self.log.warning(self.watcher.problem)
+        self.overseer.sweep()
+        self.look_due = True
+        self.timers.enter(RESCAN if self.watcher.alive else RESCAN_UNWATCHED, 1, self.rescan)
+
+    def look(self) -> None:
+        """Take what is complete; a folder that can't be read is said and looked for again."""
+        if not self.look_due or self.draining:
+            return
+        self.look_due = False
+        now = monotonic()
+        try:
+            scan = self.intake.scan(now)
+            refused = [] if scan.more else self.controls.look(now)
+        except (OSError, SpoolError) as error:
+            self.unhealthy(str(error), now)
+            return
+        for name in scan.accepted:
+            self.log.info(f"accepted: job {name}")
+            self.table.accepted(name)
+        for reason in [*(reason for _, reason in scan.rejected), *refused]:
+            self.rejected = True
+            self.log.warning(f"rejected: {reason}")
+        for name in scan.ignored:
+            self.log.info(f"left alone: {name}")
+        for trouble in scan.trouble:
+            self.log.error(f"tried again later: {trouble}")
+        self.look_due = self.look_due or scan.more
+        self.look_at(min((due for due in (scan.again_at, self.controls.again_at(now)) if due is not None), default=None))
+
+    def unhealthy(self, reason: str, now: float) -> None:
+        """Nothing can be taken now: say so, and keep trying."""
+        self.log.error(f"nothing can be taken: {reason}; mend it, it is tried again")
+        self.notifier.send(STATUS=f"unhealthy: {reason}")
+        self.look_at(now + RESCAN_UNWATCHED)
+
+    def look_at(self, due: float | None) -> None:
+        """Look again at that time, on the monotonic clock, if no event comes before."""
+        if self.look_again is not None and self.look_again in self.timers.queue:
+            self.timers.cancel(self.look_again)
+        self.look_again = None if due is None else self.timers.enterabs(due, 3, self.note_drop)
+
+    def note_drop(self) -> None:
+        """It is time to look again."""
+        self.look_due, self.look_again = True, None
+
+    def note_change(self) -> None:
+        """A runner confirmed an order or ended: a command may have waited for that."""
+        self.look_due = self.look_due or self.controls.waiting
+
+    # ------------------------------------------------------------------ jobs
+
+    def advance(self) -> None:
+        """Start what may start, share the workers."""
+        if self.draining:
+            return
+        self.table.settle_after()
+        config = self.setting.config
+        decided = schedule(self.table.candidates(monotonic()), config.max_jobs, config.max_workers)
+        for job in self.table:
+            grant = decided.grants.get(job.name)
+            if grant is None:
+                continue
+            if job.name in decided.start:
+                self.overseer.start(job, grant)
+            elif job.granted != grant:
+                self.overseer.grant(job, grant)
+        due = self.overseer.next_start(self.table)
+        if due is not None:
+            self.timers.enterabs(due, 4, nothing)
+
+    # ------------------------------------------------------------------ telling
+
+    def tell(self) -> None:
+        """Tell every change of state at once."""
+        if self.status.changed(self.table):
+            self.write_status()
+            self.table.forget_ended_manifests()
+
+    def beat(self) -> None:
+        """What is told in any case: the watchdog, and the status while anything runs."""
+        every = min(TELL, self.notifier.watchdog / 2) if self.notifier.watchdog else TELL
+        self.timers.enter(every, 2, self.beat)
+        self.notifier.send(WATCHDOG=1)
+        if self.draining:
+            self.notifier.send(EXTEND_TIMEOUT_USEC=EXTEND * 1_000_000)
+        if self.overseer.busy():
+            self.write_status()
+
+    def write_status(self) -> None:
+        """Write status.json; a full disk is no reason to stop."""
+        try:
+            self.status.write(self.table)
+        except OSError as error:
+            self.log.warning(f"{self.setting.spool.status} can't be written: {error}")
+        running = sum(job.runner is not None for job in self.table)
+        queued = sum(job.state is JobState.QUEUED for job in self.table)
+        self.notifier.send(STATUS=f"{'draining, ' if self.draining else ''}{running} running, {queued} queued")
+
+
+def nothing() -> None:
+    """A timer that only wakes the loop."""

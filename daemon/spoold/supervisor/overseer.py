@@ -1,0 +1,258 @@
+"""Keeps the runners: starts them, hears them, and decides what their end means."""
+
+from __future__ import annotations
+
+import os
+import selectors
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic, time
+
+from spoold.core.job import JobEvent, JobState, TransitionError
+from spoold.core.messages import Done, Ended, Held, Message, Order, Progress, Verb
+from spoold.supervisor import runners
+from spoold.supervisor.job import Job
+from spoold.supervisor.runners import Leftover, RunnerHandle
+from spoold.supervisor.setting import Setting
+from spoold.supervisor.table import Table
+from spoold.supervisor.zygote import RunnerEnded, Started
+from spoold.supervisor.zygote_client import ZygoteClient
+from spoold.system import process
+
+MOST_DEATHS = 5
+"""Deaths of a job's runner in a row without progress, after which the job is failed."""
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 30.0
+
+
+class Overseer:
+    """All runners of this daemon."""
+
+    table: Table
+    changed: Callable[[], None]
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.log = setting.log
+        self.selector = selectors.DefaultSelector()
+        self.zygote = ZygoteClient()
+        self.selector.register(self.zygote, selectors.EVENT_READ, self.on_zygote)
+        self.draining = False
+
+    # ------------------------------------------------------------------ starting and ordering
+
+    def start(self, job: Job, grant: int) -> None:
+        """Start the job's runner with so many workers, or see to it that it is tried again."""
+        spec = self.setting.spec(job, grant)
+        try:
+            handle = runners.start(job, spec, self.zygote)
+        except Leftover as left:
+            job.error = str(left)
+            self.wait_for(job, left.pid)
+            return
+        except OSError as error:
+            self.put_off(job, f"no runner can be started: {error}")
+            return
+        if handle is None:
+            self.put_off(job, "the zygote takes no more requests now")
+            return
+        self.selector.register(handle.channel, selectors.EVENT_READ, lambda: self.on_runner(job))
+        job.runner, job.granted, job.workers = handle, grant, grant
+        job.happened(JobEvent.STARTED)
+        job.started = job.started or time()
+        job.rate = 0.0
+
+    def wait_for(self, job: Job, pid: int) -> None:
+        """An earlier daemon's runner drains: try again when it is gone."""
+        job.not_before = float("inf")
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            job.not_before = 0.0
+            return
+
+        def gone() -> None:
+            self.selector.unregister(pidfd)
+            os.close(pidfd)
+            process.reap(pid)
+            job.not_before, job.error = 0.0, None
+
+        self.selector.register(pidfd, selectors.EVENT_READ, gone)
+
+    def put_off(self, job: Job, reason: str) -> None:
+        """Try to start it again later, the later the oftener it failed."""
+        job.error = reason
+        job.deaths += 1
+        job.not_before = monotonic() + min(LONGEST_DELAY, FIRST_DELAY * 2**job.deaths)
+        self.log.warning(f"job {job.name}: {reason}")
+
+    def next_start(self, table: Table) -> float | None:
+        """When a job that was put off may be started again."""
+        now = monotonic()
+        return min((job.not_before for job in table if now < job.not_before < float("inf")), default=None)
+
+    def grant(self, job: Job, workers: int) -> None:
+        """Tell a running job how many workers it may have from now on."""
+        assert job.runner is not None
+        job.granted = workers
+        job.runner.order(Order(Verb.SCALE, workers=workers))
+
+    def order_all(self, order: Order) -> None:
+        """Tell every runner."""
+        for job in self.table:
+            if job.runner is not None:
+                job.runner.order(Order(order.verb))
+
+    def drain(self) -> None:
+        """Let every runner drain; none is started again."""
+        self.draining = True
+        self.order_all(Order(Verb.DRAIN))
+
+    def busy(self) -> bool:
+        """Whether any runner lives."""
+        return any(job.runner is not None for job in self.table)
+
+    def stop(self) -> None:
+        """Let the zygote end; no runner lives."""
+        self.selector.unregister(self.zygote)
+        self.zygote.close()
+
+    # ------------------------------------------------------------------ hearing
+
+    def on_runner(self, job: Job) -> None:
+        """A runner said something, or is gone."""
+        handle = job.runner
+        if handle is None:
+            return
+        for message in handle.messages():
+            self.hear(job, handle, message)
+        if handle.channel.closed:
+            with suppress(KeyError, ValueError):
+                self.selector.unregister(handle.channel)
+
+    def hear(self, job: Job, handle: RunnerHandle, message: Message) -> None:
+        """Take in one message."""
+        match message:
+            case Progress(counts, rate, workers):
+                job.counts, job.rate, job.workers = counts, rate, workers
+                if counts.settled > handle.settled_at_start:
+                    job.deaths = 0
+            case Held(reason):
+                job.happened(JobEvent.STARTED if reason is None else JobEvent.PAUSED, reason)
+            case Done(ref):
+                handle.confirm.pop(ref, lambda: None)()
+                self.changed()
+            case Ended():
+                handle.last_word = message
+            case _:
+                pass
+
+    def on_zygote(self) -> None:
+        """The zygote told of a start or an end, or is gone itself."""
+        for message in self.zygote.messages():
+            match message:
+                case Started(name, pid, error):
+                    self.started(name, pid, error)
+                case RunnerEnded(pid, status):
+                    for job in self.table:
+                        if job.runner is not None and job.runner.pid == pid:
+                            self.ended(job, process.describe_status(status))
+        if self.zygote.closed:
+            self.replace_zygote()
+
+    def started(self, name: str, pid: int, error: str | None) -> None:
+        """The zygote forked a runner, or could not."""
+        job = self.table.find(name)
+        if job is None or job.runner is None:
+            return
+        if pid:
+            job.runner.pid = pid
+        else:
+            self.ended(job, f"it could not be forked: {error}")
+
+    def replace_zygote(self) -> None:
+        """The zygote died: its runners are our children now and go on; a new one is executed."""
+        self.log.warning("the zygote died; it is replaced")
+        self.selector.unregister(self.zygote)
+        self.zygote.close()
+        for job in self.table:
+            if job.runner is not None:
+                self.adopt(job, job.runner)
+        self.sweep()
+        self.zygote = ZygoteClient()
+        self.selector.register(self.zygote, selectors.EVENT_READ, self.on_zygote)
+
+    def adopt(self, job: Job, handle: RunnerHandle) -> None:
+        """Wait for a runner ourselves; one whose start was never told is gone as far as we know."""
+        pid = handle.pid
+        if pid is None or pid not in process.children(os.getpid()):
+            self.ended(job, "its zygote died")
+            return
+        pidfd = os.pidfd_open(pid)
+
+        def gone() -> None:
+            self.selector.unregister(pidfd)
+            os.close(pidfd)
+            _, status = os.waitpid(pid, 0)
+            self.ended(job, process.describe_status(status))
+
+        handle.pidfd = pidfd
+        self.selector.register(pidfd, selectors.EVENT_READ, gone)
+
+    # ------------------------------------------------------------------ ends
+
+    def sweep(self) -> None:
+        """Kill what runners that died have left to us: all our children but the zygote and the runners we adopted."""
+        keep = [self.zygote.pid]
+        keep += [job.runner.pid for job in self.table if job.runner is not None and job.runner.pid is not None]
+        process.kill_and_reap_children(keep)
+
+    def ended(self, job: Job, how: str) -> None:
+        """A runner is reaped: hear its last word, put its state in the table, let what waited go on."""
+        handle = job.runner
+        if handle is None:
+            return
+        self.on_runner(job)
+        with suppress(KeyError, ValueError):
+            self.selector.unregister(handle.channel)
+        handle.channel.close()
+        job.runner, job.workers, job.fresh = None, 0, False
+        self.sweep()
+        word = handle.last_word
+        if word is None:
+            self.died(job, how)
+        else:
+            self.said_goodbye(job, word)
+        if not self.draining and (job.state.ended or job.state is JobState.PAUSED):
+            self.table.take_next(job)
+        self.changed()
+
+    def said_goodbye(self, job: Job, word: Ended) -> None:
+        """The runner ended by itself; what it said stands in the journal."""
+        job.counts.in_flight = 0
+        if word.again is not None:
+            job.overrides |= word.again
+            job.happened(JobEvent.DRAINED)
+            return
+        with suppress(TransitionError):  # a pause that the table knows already
+            job.happened(JobEvent(word.event), word.error)
+        job.error = word.error
+        if job.state.ended:
+            job.finished = time()
+            self.log.info(f"job {job.name} {job.state}: {job.counts.ok} ok, {job.counts.failed} failed" + (f": {word.error}" if word.error else ""))
+
+    def died(self, job: Job, how: str) -> None:
+        """The runner died without a word: it is started again, unless that leads nowhere."""
+        job.deaths += 1
+        self.log.warning(f"the runner of {job.name} died: {how}")
+        if job.state is JobState.PAUSED and job.error is None:
+            return  # an operator's pause stands in the journal
+        job.happened(JobEvent.DRAINED)
+        if job.state is JobState.PAUSED:
+            job.state = JobState.QUEUED  # it was held for want of room
+        if job.deaths >= MOST_DEATHS:
+            self.table.fail(job, f"its runner died {job.deaths} times without progress, at last: {how}; see job.log")
+            return
+        job.not_before = monotonic() + min(LONGEST_DELAY, FIRST_DELAY * 2**job.deaths)
+
+

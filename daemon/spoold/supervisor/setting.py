@@ -1,0 +1,95 @@
+"""What the daemon was told: spool, configuration, log; and what follows from it for a job."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from spoold.core.manifest import Manifest
+from spoold.core.spec import JobSpec
+from spoold.errors import ConfigError
+from spoold.spool import Spool
+from spoold.supervisor import config as configuration
+from spoold.supervisor import manifests
+from spoold.supervisor.config import Config
+from spoold.supervisor.daemon_log import DaemonLog
+from spoold.supervisor.job import Job
+
+
+@dataclass(slots=True)
+class Setting:
+    """The daemon's surroundings; a reload replaces `config`.
+
+    Attributes:
+        spool: where everything stands.
+        config: the present configuration.
+        config_path: what --config named.
+        until_idle: end when there is nothing left to do.
+        log: the daemon's log.
+    """
+
+    spool: Spool
+    config: Config
+    config_path: str | None
+    until_idle: bool
+    log: DaemonLog
+
+    def reload(self) -> None:
+        """Read the configuration again; a wrong one leaves the present one in force."""
+        try:
+            self.config = configuration.load(self.config_path)
+        except ConfigError as error:
+            self.log.error(f"the configuration is not reloaded: {error}")
+        else:
+            self.log.info("the configuration is reloaded; spool and log settings count from the next start")
+
+    def parse(self, job: Job) -> Manifest:
+        """The manifest of an accepted job.
+
+        Raises:
+            ManifestError: it breaks the present limits, or was changed by hand.
+            OSError: it can't be read.
+        """
+        with open(job.directory.manifest, "rb") as file:
+            data = file.read()
+        stem = job.name.partition("@")[0]
+        return manifests.parse(data, job.directory.manifest, limits=self.config.limits, stem=stem)
+
+    def wanted(self, job: Job) -> int:
+        """How many workers the job asks for; `auto` is one for each processor, and no job gets more than there are."""
+        asked = job.wanted if job.wanted is not None else job.manifest.workers if job.manifest is not None else "auto"
+        return min(len(os.sched_getaffinity(0)) if asked == "auto" else asked, self.most_workers())
+
+    def most_workers(self) -> int:
+        """The most that one job may have."""
+        return min(most for most in (self.config.max_workers, self.config.limits.workers) if most is not None)
+
+    def spec(self, job: Job, granted: int) -> JobSpec:
+        """What the job's runner is told."""
+        manifest, config = job.manifest, self.config
+        assert manifest is not None
+        cwd = os.path.abspath(manifest.cwd or config.cwd or os.getcwd())
+        return JobSpec(
+            job=job.name,
+            directory=job.directory.root,
+            spool=self.spool.root,
+            run=job.run,
+            handler=manifest.handler,
+            params=manifest.params,
+            source=manifest.spec()["source"],
+            id=manifest.id,
+            cwd=cwd,
+            env=manifest.env,
+            pythonpath=[os.path.join(cwd, path) for path in manifest.pythonpath],
+            venv=os.path.join(cwd, manifest.venv) if manifest.venv else None,
+            preload=manifest.preload and job.overrides.get("preload", True),
+            poison=manifest.poison,
+            load_timeout=manifest.load_timeout,
+            sync=config.sync,
+            drain_timeout=config.drain_timeout,
+            result_limit=config.limits.result,
+            log_format=config.log.format,
+            log_size=config.log.max_size,
+            granted=granted,
+            only_failures=job.mode == "retry-failures",
+        )
