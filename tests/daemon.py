@@ -40,7 +40,7 @@ class Daemon:
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("SPOOLD_")}
         self.env["LEDGER"] = str(folder / "ledger")
         self.process: subprocess.Popen[bytes] | None = None
-        self.marks = {f"SPOOLD_SPOOL={self.spool}"}
+        self.shared = False
         (self.spool / "incoming").mkdir(parents=True, mode=0o755)
 
     # ------------------------------------------------------------------ processes
@@ -55,7 +55,13 @@ class Daemon:
         command = [sys.executable, "-m", "spoold", "--spool", str(self.spool), *options]
         with (self.folder / "stderr").open("ab") as stderr:
             self.process = subprocess.Popen(
-                command, env=self.env, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, cwd=self.folder, start_new_session=True
+                command,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                cwd=self.folder,
+                start_new_session=True,
             )
         if ready:
             eventually(lambda: self._ready(log, before), "the daemon to take manifests")
@@ -83,7 +89,7 @@ class Daemon:
         self.process.wait()
 
     def processes(self) -> list[psutil.Process]:
-        """Every process that belongs to this spool: the daemon's descendants, and what has its mark or its job locks."""
+        """Every process that belongs to this spool: the daemon's descendants, and what has its mark or its files."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
@@ -129,6 +135,8 @@ class Daemon:
         """Drop a manifest by renaming it in; the handlers of tests/handlers are at hand."""
         keys.setdefault("cwd", str(HANDLERS))
         keys.setdefault("workers", 2)
+        if self.shared:
+            keys["env"] = {"LEDGER": str(self.folder / f"ledger-{name}"), **keys.get("env", {})}
         self.drop_text(f"{name}.yaml", json.dumps(keys))
 
     def drop_text(self, name: str, text: str) -> None:
@@ -144,6 +152,17 @@ class Daemon:
         temporary = self.spool / "control" / f".{name}"
         temporary.write_text(json.dumps({"verb": verb, "job": job, **keys}))
         temporary.rename(self.spool / "control" / name)
+
+    def finish(self, name: str, **keys: Any) -> dict[str, Any]:
+        """Drop a manifest and wait for the end of its run; the `finished` record."""
+        self.drop(name, **keys)
+        return self.wait_ended(name)
+
+    def write(self, name: str, content: bytes | str) -> str:
+        """A file for a source to read; its path."""
+        path = self.folder / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
 
     def items(self, count: int, name: str = "items.jsonl") -> dict[str, str]:
         """A jsonl source of `count` items with ids 0 …; what a manifest says of it."""
@@ -173,7 +192,9 @@ class Daemon:
 
     def wait_ended(self, name: str, seconds: float = DEADLINE) -> dict[str, Any]:
         """Wait for the end of the newest run; its `finished` record."""
-        found: dict[str, Any] = eventually(lambda: self.ended(name), f"job {name} to end; {self.stderr()[-800:]}", seconds)
+        found: dict[str, Any] = eventually(
+            lambda: self.ended(name), f"job {name} to end; {self.stderr()[-800:]}", seconds
+        )
         return found
 
     def wait_ran(self, name: str, count: int) -> None:
@@ -214,14 +235,18 @@ class Daemon:
         """job.log."""
         return (self.job(name) / "job.log").read_text()
 
-    def ledger(self) -> list[str]:
-        """What handlers wrote to the ledger, a line an effect."""
-        path = Path(self.env["LEDGER"])
+    def ledger(self, name: str | None = None) -> list[str]:
+        """What handlers wrote to the ledger, a line an effect; a shared daemon's jobs have one each."""
+        path = self.folder / f"ledger-{name}" if name is not None and self.shared else Path(self.env["LEDGER"])
         return path.read_text().splitlines() if path.exists() else []
 
     def rejected(self) -> dict[str, str]:
         """The reasons in rejected/ by name."""
         return {path.stem: path.read_text() for path in (self.spool / "rejected").glob("*.error")}
+
+    def log(self) -> str:
+        """log/spoold.log."""
+        return (self.spool / "log" / "spoold.log").read_text()
 
     def stderr(self) -> str:
         """What the daemon wrote to its standard error."""

@@ -71,7 +71,14 @@ def talkative(item: dict[str, Any], ctx: Any) -> None:
 
 def context(item: dict[str, Any], ctx: Any) -> dict[str, Any]:
     """Tell what the context says."""
-    return {"id": ctx.id, "key": ctx.key, "attempt": ctx.attempt, "job": ctx.job, "worker": ctx.worker, "draining": ctx.draining}
+    return {
+        "id": ctx.id,
+        "key": ctx.key,
+        "attempt": ctx.attempt,
+        "job": ctx.job,
+        "worker": ctx.worker,
+        "draining": ctx.draining,
+    }
 
 
 def die(item: dict[str, Any]) -> Any:
@@ -89,6 +96,8 @@ def die(item: dict[str, Any]) -> Any:
             raise KeyboardInterrupt
         case "stop":
             os.kill(os.getpid(), signal.SIGSTOP)
+        case _:
+            pass
     note(item)
     return item["id"]
 
@@ -102,6 +111,7 @@ class Model:
         note({"id": f"made-{size}"})
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Tell how it was made, and how often it was called."""
         self.calls += 1
         return {"size": self.size, "calls": self.calls}
 

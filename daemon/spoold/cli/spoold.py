@@ -21,17 +21,27 @@ EX_CONFIG: Final = 78
 
 _HELP = """Take batch jobs from a spool directory and run them, item by item.
 
-Drop a manifest into SPOOL/incoming/; find results, failures, log and report in SPOOL/jobs/JOB/. SIGTERM drains: items in flight finish, everything resumes at the
-next start. `spool` is the operator's command.
+Drop a manifest into SPOOL/incoming/; find results, failures, log and report in SPOOL/jobs/JOB/. SIGTERM drains: items
+in flight finish, everything resumes at the next start. `spool` is the operator's command.
 
-Exit: 0 drained, or idle with every job succeeded; 1 with --until-idle: a job did not, or a manifest was rejected; 64 usage; 74 the spool can't be written; 75 another
-daemon holds the spool; 78 configuration.
+Exit: 0 drained, or idle with every job succeeded; 1 with --until-idle: a job did not, or a manifest was rejected; 64
+usage; 74 the spool can't be written; 75 another daemon holds the spool; 78 configuration.
 """
 
 
 @click.command(help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--spool", "spool_path", metavar="DIR", help="The spool. Default: $SPOOLD_SPOOL, the configuration's, ./spool if it is one, /var/spool/spoold.")
-@click.option("--config", "config_path", metavar="FILE", help="Default: $SPOOLD_CONFIG, else /etc/spoold/spoold.yaml if it is there.")
+@click.option(
+    "--spool",
+    "spool_path",
+    metavar="DIR",
+    help="The spool. Default: $SPOOLD_SPOOL, the configuration's, ./spool if it is one, /var/spool/spoold.",
+)
+@click.option(
+    "--config",
+    "config_path",
+    metavar="FILE",
+    help="Default: $SPOOLD_CONFIG, else /etc/spoold/spoold.yaml if it is there.",
+)
 @click.option("--until-idle", is_flag=True, help="End when nothing is queued or running.")
 @click.option("--check", is_flag=True, help="Check configuration and spool, print the settings, and end.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Over the configuration's.")
@@ -63,11 +73,11 @@ def cli(
 
 def _serve(spool: Spool, config: Config, config_path: str | None, *, until_idle: bool) -> int:
     # imported here, so that --help and a wrong option answer at once
-    from spoold.supervisor.daemon import Held, serve  # noqa: PLC0415 - see above
+    from spoold.supervisor.daemon import HeldError, serve  # noqa: PLC0415 - see above
 
     try:
         return serve(spool, config, config_path, until_idle=until_idle)
-    except Held as held:
+    except HeldError as held:
         return _complain(held, EX_TEMPFAIL)
 
 

@@ -1,6 +1,7 @@
 """What a runner asks of the place where chunks run.
 
-Nothing here assumes that a worker is a local process: an engine is told what to do and says what happened, as events of `core.book` and the calls of `Host`.
+Nothing here assumes that a worker is a local process: an engine is told what to do and says what happened, as events of
+`core.book` and the calls of `Host`.
 """
 
 from __future__ import annotations

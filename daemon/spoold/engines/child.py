@@ -134,7 +134,9 @@ def prepare_process(spec: JobSpec, slot: int | None) -> None:
         raise HandlerError(f"its working directory can't be entered: {error}", where=f"cwd {spec.cwd}") from error
     before = list(sys.path)
     if spec.venv:
-        packages = os.path.join(spec.venv, "lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages")
+        packages = os.path.join(
+            spec.venv, "lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages"
+        )
         if not os.path.isdir(packages):
             raise HandlerError(f"no packages for this Python in {packages}", where=f"venv {spec.venv}")
         site.addsitedir(packages)

@@ -1,7 +1,8 @@
 """Workers as forked processes of this machine.
 
-Promise: when `Died` is told, the worker and everything it had started is dead and reaped, its acknowledgements and its segment are read to their end, and a torn
-tail is cut; so the next worker of the slot can go on in the same segment, and no item ever runs twice at once.
+Promise: when `Died` is told, the worker and everything it had started is dead and reaped, its acknowledgements and its
+segment are read to their end, and a torn tail is cut; so the next worker of the slot can go on in the same segment, and
+no item ever runs twice at once.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from spoold.core.spec import JobSpec
 from spoold.core.tally import Tally
 from spoold.engines.base import Host
 from spoold.engines.child import Birth, be_worker
-from spoold.journal.format import FINAL, ItemRecord
 from spoold.journal.failure import SegmentBroken
+from spoold.journal.format import FINAL, ItemRecord
 from spoold.journal.segment import Segment
 from spoold.system import process
 from spoold.system.channel import Channel, pair
@@ -102,9 +103,7 @@ class LocalEngine:
             os.close(write_end)
             raise
         if pid == 0:
-            be_worker(
-                Birth(self._spec, slot, runner, theirs, write_end, self._lock, segment, segment.header, line)
-            )
+            be_worker(Birth(self._spec, slot, runner, theirs, write_end, self._lock, segment, segment.header, line))
         theirs.close()
         os.close(write_end)
         os.set_blocking(read_end, False)
@@ -238,6 +237,8 @@ class LocalEngine:
             case Kind.BROKEN:
                 worker.ours = True
                 self._host.broken(worker.slot, body.decode())
+            case _:
+                raise AssertionError(f"a worker sent a frame of kind {kind}")
 
     def _recorded(self, positions: list[int], failed: list[int]) -> None:
         """Tell the runner what was settled, the good and the others."""
@@ -295,7 +296,9 @@ class LocalEngine:
         del self._workers[worker.slot]
         why = process.describe_status(status)
         if not worker.loaded and not (worker.ours and worker.load_error is None):
-            self._host.happened(LoadFailed(worker.slot, worker.load_error or f"a worker ended while loading the handler: {why}"))
+            self._host.happened(
+                LoadFailed(worker.slot, worker.load_error or f"a worker ended while loading the handler: {why}")
+            )
             return
         self._settle(worker, why)
 
@@ -314,5 +317,3 @@ class LocalEngine:
         last = begun(worker.line)
         suspects = (last[0],) if last and last[0] in outstanding - settled and last[0] != worker.acked else ()
         self._host.happened(Died(worker.slot, frozenset(settled), suspects, why, ours=worker.ours))
-
-

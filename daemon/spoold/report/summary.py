@@ -1,4 +1,7 @@
-"""report.json: what a run came to. Everything in it is derived from the journal, so it can be made again at any time."""
+"""report.json: what a run came to.
+
+Everything in it is derived from the journal, so it can be made again at any time.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,10 @@ def summarise(
     quantiles = {name: _rounded(tally.percentile(p)) for name, p in (("p50", 0.50), ("p95", 0.95), ("p99", 0.99))}
     return {
         **about,
-        **{name: getattr(counts, name) for name in ("total", "already_done", "ok", "failed", "skipped", "quarantined", "in_doubt")},
+        **{
+            name: getattr(counts, name)
+            for name in ("total", "already_done", "ok", "failed", "skipped", "quarantined", "in_doubt")
+        },
         "duplicates": counts.duplicates,
         "success_rate": round((counts.ok + counts.skipped) / base, 6) if base else None,
         "seconds": round(seconds, 3),
@@ -76,7 +82,11 @@ def summarise(
         "duration_ms": quantiles,
         "slowest": [{"id": item_id, "n": n, "ms": ms} for ms, n, item_id in tally.slowest],
         "failures": failures,
-        "tries": {"attempts": sum(tally.hist.values()) + tally.retries + tally.died, "retried": tally.retries, "worker_deaths": tally.died},
+        "tries": {
+            "attempts": sum(tally.hist.values()) + tally.retries + tally.died,
+            "retried": tally.retries,
+            "worker_deaths": tally.died,
+        },
     }
 
 

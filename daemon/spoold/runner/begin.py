@@ -90,7 +90,7 @@ class Beginning:
         return known.max() < covered and verify_prefix(self.source, blocks)
 
     def _plan(self, spec: JobSpec, ledger: Ledger, identify: Identifier, whole: JobRecord | None) -> Plan:
-        """Skip what is done here; what is done under its id in an earlier generation is kept, unless all was planned since."""
+        """Skip what is done here; keep what was done under its id before the source changed."""
         history = ledger.history
         journal = f"{spec.directory}/journal"
         index = DoneIndex(journal, job=spec.job, gen=history.gen) if history.gen > 1 and whole is None else None
@@ -119,7 +119,9 @@ def last(records: Iterable[JobRecord], event: str) -> JobRecord | None:
 
 
 def find_recorded(journal: str, gen: int, ids: dict[str, list[int]]) -> dict[str, int]:
-    """Which of `ids` another item of this generation has: id to its position; items set aside have no record, so any record is another's.
+    """Which of `ids` another item of this generation has: id to its position.
+
+    Items set aside have no record, so any record is another's.
 
     Reads the journal once; memory is bounded by `ids`.
     """

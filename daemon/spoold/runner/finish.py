@@ -1,7 +1,7 @@
 """The end of a run: results, failures and report, all derived from the journal.
 
-Each is written under a temporary name, synced and renamed, so that there is the old one or the new one; a kill between leaves them to be derived again, to the
-same bytes. Only then does the run get its `finished` record.
+Each is written under a temporary name, synced and renamed, so that there is the old one or the new one; a kill between
+leaves them to be derived again, to the same bytes. Only then does the run get its `finished` record.
 """
 
 from __future__ import annotations
@@ -109,7 +109,14 @@ def _private(path: str, flags: int) -> int:
 
 
 def write_report(
-    directory: str, about: dict[str, Any], counts: Counts, history: History, kinds: list[dict[str, Any]], *, seconds: float, ran: int
+    directory: str,
+    about: dict[str, Any],
+    counts: Counts,
+    history: History,
+    kinds: list[dict[str, Any]],
+    *,
+    seconds: float,
+    ran: int,
 ) -> None:
     """Write report.json.
 
@@ -118,4 +125,6 @@ def write_report(
     """
     host = {"host": socket.gethostname(), "python": platform.python_version()}
     content = summarise({**about, **host}, counts, history.tally, kinds, seconds=seconds, ran=ran)
-    write_atomic(os.path.join(directory, "report.json"), msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+    write_atomic(
+        os.path.join(directory, "report.json"), msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+    )

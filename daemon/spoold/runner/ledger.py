@@ -1,7 +1,8 @@
 """The runner's hand in the journal: its own segment, and the opening of the slots' segments.
 
-The runner alone writes slot 000: job records, and item records for what no worker can write (a dead worker's item, a record that is no item, an item kept from
-before its source changed). All segments of a run are made, and their names synced, before the first item is sent.
+The runner alone writes slot 000: job records, and item records for what no worker can write (a dead worker's item, a
+record that is no item, an item kept from before its source changed). All segments of a run are made, and their names
+synced, before the first item is sent.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Ledger:
     Attributes:
         history: what the journal says, kept up to date with what is written.
         on_full: called when there is no room; returns when to try again.
+        on_room: called when there was some after all.
     """
 
     def __init__(self, spec: JobSpec, history: History) -> None:
@@ -41,13 +43,16 @@ class Ledger:
         self._dirty = False
         self.history = history
         self.on_full: Callable[[SegmentFull], None] | None = None
+        self.on_room: Callable[[], None] | None = None
         self._own = self._open(0)
 
     def _open(self, slot: int) -> Segment:
-        return Segment.create_or_open(self._directory, job=self._job, uid=self._uid, run=self.history.run, gen=self.history.gen, slot=slot)
+        return Segment.create_or_open(
+            self._directory, job=self._job, uid=self._uid, run=self.history.run, gen=self.history.gen, slot=slot
+        )
 
     def next_generation(self, accepted: dict[str, Any]) -> None:
-        """Begin a new run of a new generation: the source is another one; `accepted` is what the last acceptance said."""
+        """Begin a new run of a new generation, for another source; `accepted` is what the last acceptance said."""
         self._own.close()
         before = self.history
         run = before.run + 1
@@ -111,7 +116,7 @@ class Ledger:
         self._append(job_payload("block", time(), block=number, items=items, digest=digest))
         self.history.blocks[number] = Block(items, digest)
 
-    def item(  # noqa: PLR0913 - the keys of a record
+    def item(
         self,
         n: int,
         item_id: str,
@@ -127,16 +132,20 @@ class Ledger:
         self._append(item_payload(n, id_json, status, t=time(), error=error, item=item, line=line, result=result))
 
     def _append(self, payload: bytes) -> None:
+        waited = False
         while True:
             try:
                 self._own.append(payload)
-                self._dirty = True
             except SegmentFull as full:
                 if self.on_full is None:
                     raise
                 self.on_full(full)
+                waited = True
             else:
-                return
+                self._dirty = True
+                break
+        if waited and self.on_room is not None:
+            self.on_room()
 
     def sync(self) -> None:
         """Make the runner's own records durable.

@@ -1,7 +1,7 @@
 """A runner's life: take the job over, run it, put its end in the journal, say goodbye.
 
-Whatever happens, the last word to the supervisor is what stands in the journal. A runner that can say nothing (killed, or a defect) is started again by the
-supervisor and goes on where the journal ends.
+Whatever happens, the last word to the supervisor is what stands in the journal. A runner that can say nothing (killed,
+or a defect) is started again by the supervisor and goes on where the journal ends.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from spoold.core.spec import JobSpec, decode_spec
 from spoold.engines.child import prepare_process
 from spoold.errors import SpooldError
 from spoold.journal.failure import SegmentBroken, SegmentFull
+from spoold.journal.history import History
 from spoold.journal.replay import replay
 from spoold.runner import finish
 from spoold.runner.begin import Beginning, last
@@ -102,7 +103,9 @@ def _run(spec: JobSpec, channel: Channel, lock: int, log: JobLog) -> Ended:
 
 
 def _greet(spec: JobSpec, runner: Runner, log: JobLog, *, resumed: bool) -> None:
-    log.info(f"run {runner.ledger.history.run} of {spec.job}: {runner.beginning.source.describe()}, handler {spec.handler}")
+    log.info(
+        f"run {runner.ledger.history.run} of {spec.job}: {runner.beginning.source.describe()}, handler {spec.handler}"
+    )
     if runner.beginning.changed:
         log.info("the source changed: what is done is looked up by id")
     elif resumed:
@@ -142,7 +145,9 @@ def _see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
         log.info(f"{event}: {counts.settled} settled")
         runner.tell_progress()
         return Ended(str(event), reason)
-    word = _finish(spec, runner.ledger, event, reason, runner)
+    word = runner.patiently(lambda: _finish(spec, runner.ledger, event, reason, runner))
+    if word is None:
+        return Ended(str(JobEvent.DRAINED), runner.held)
     runner.tell_progress()
     log.info(f"{word.event}: {counts.ok} ok, {counts.failed} failed, {runner.ran} run now, {runner.rate():.1f}/s")
     _seal(runner.ledger, log)
@@ -161,12 +166,22 @@ def _finish(spec: JobSpec, ledger: Ledger, event: JobEvent, reason: str | None, 
     about: dict[str, Any] = {"job": spec.job, "run": history.run, "state": str(event), "error": reason}
     if counts is not None and runner is not None:
         started = last(history.jobs, "started")
-        about |= {"started": started.t if started else None, "source": runner.beginning.source.describe(), "handler": spec.handler}
-        kinds = finish.derive(spec.directory, history)
+        about |= {
+            "started": started.t if started else None,
+            "source": runner.beginning.source.describe(),
+            "handler": spec.handler,
+        }
+        kinds = finish.derive(spec.directory, history) if runner.ran or not _derived(history) else []
         seconds = monotonic() - runner.began
         finish.write_report(spec.directory, about, counts, history, kinds, seconds=seconds, ran=runner.ran)
     ledger.job("finished", state=str(event), error=reason, counts=counts)
     return Ended(str(event), reason)
+
+
+def _derived(history: History) -> bool:
+    """Whether results and failures are those of the last finished run, to which this one added nothing."""
+    lives = [record.event for record in history.jobs if record.event in ("started", "finished")]
+    return not history.settled and lives[-2:] == ["finished", "started"]
 
 
 def _seal(ledger: Ledger, log: JobLog) -> None:
@@ -176,5 +191,3 @@ def _seal(ledger: Ledger, log: JobLog) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         log.warning(f"no room for the seal: the next start reads the whole journal ({error})")
-
-

@@ -1,24 +1,29 @@
 """The runner of one job: wait, decide, commit, act.
 
-`core.book.decide` says what follows from each thing that happens; this shell writes the records, then acts. It holds the job's lock for as long as it lives, and
-leaves no process behind. When the supervisor is gone, it drains and leaves.
+`core.book.decide` says what follows from each thing that happens; this shell writes the records, then acts. It holds
+the job's lock for as long as it lives, and leaves no process behind. When the supervisor is gone, it drains and leaves.
 """
 
 from __future__ import annotations
 
+import errno
 import sched
 import selectors
 from collections import deque
+from collections.abc import Callable
 from time import monotonic, sleep
+from typing import TypeVar
 
 from spoold.core import book as b
+from spoold.core.chunk import Chunk
 from spoold.core.job import JobEvent
 from spoold.core.messages import Done, Held, Message, Order, Progress, Verb, decode_message, encode_message
 from spoold.core.spec import JobSpec
 from spoold.core.tally import Tally
 from spoold.engines.local import LocalEngine
-from spoold.errors import SourceError
+from spoold.errors import JournalError, SourceError
 from spoold.journal.failure import SegmentFull
+from spoold.journal.folder import segment_name
 from spoold.runner.begin import Beginning
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
@@ -27,6 +32,7 @@ from spoold.runner.standing import counts_of, settle
 from spoold.system.channel import Channel
 from spoold.worker.outcome import capped_item, plain_error
 
+Result = TypeVar("Result")
 CANCEL_GRACE = 5.0
 REPORT_EVERY = 0.25
 ROOM_EVERY = 1.0
@@ -69,6 +75,7 @@ class Runner:
         self.held: str | None = None
         self.broken_by: str | None = None
         self.paused = False
+        self.orphaned = False
         self.ran = 0
 
     # ------------------------------------------------------------------ the loop
@@ -79,7 +86,7 @@ class Runner:
         Raises:
             Stopped: nothing more can be recorded.
         """
-        self.ledger.on_full = self._hold_own
+        self.ledger.on_full, self.ledger.on_room = self._hold_own, self._let_go
         self.selector.register(self.channel, selectors.EVENT_READ, lambda _: self._on_orders())
         self.timers.enter(self.spec.sync, 0, self._sync)
         self.timers.enter(REPORT_EVERY, 1, self._report)
@@ -154,7 +161,7 @@ class Runner:
             self._send_new(slot, taken)
 
     def _send_new(self, slot: int, items: Items) -> None:
-        chunk = b.Chunk(self.book.new_key(), *items)
+        chunk = Chunk(self.book.new_key(), *items)
         self.book.give(slot, chunk)
         self.engine.send(slot, chunk)
 
@@ -189,7 +196,7 @@ class Runner:
                     self.ledger.history.tally.add("failed", None, n, item_id)
                     self.recorded("failed", [n])
                     self.counts.failed += 1
-                case Kept(n, item_id, status, result):
+                case Kept(n, item_id, _, result):
                     self.ledger.item(n, item_id, "kept", result=result)
                     self.ledger.history.tally.add("kept", None, n, item_id)
                     self.ledger.history.results += result is not None
@@ -247,7 +254,7 @@ class Runner:
     def out_of_room(self, slot: int, error: int) -> None:
         """See engines.base.Host."""
         if self.held is None:
-            self._hold(SegmentFull(error))
+            self._hold(SegmentFull(error, segment_name(self.ledger.history.run, slot + 1)))
             self.timers.enter(ROOM_EVERY, 3, self._try_room)
 
     def broken(self, slot: int, reason: str) -> None:
@@ -262,6 +269,8 @@ class Runner:
         self.say(Held(self.held))
 
     def _let_go(self) -> None:
+        if self.held is None:
+            return
         self.held = None
         self.log.info("there is room again: going on")
         self.say(Held(None))
@@ -288,7 +297,8 @@ class Runner:
             message = decode_message(body)
             if isinstance(message, Order):
                 self._obey(message)
-        if self.channel.closed and self.book.closing < b.Closing.DRAIN:
+        if self.channel.closed and not self.orphaned:
+            self.orphaned = True
             self.selector.unregister(self.channel)
             self._close(b.Closing.DRAIN, self.spec.drain_timeout)
 
@@ -354,9 +364,32 @@ class Runner:
         if not self.channel.closed:
             self.channel.send(0, encode_message(message))
 
-    def leave(self) -> None:
-        """Kill what still runs."""
-        self.engine.kill_all()
+    def patiently(self, work: Callable[[], Result]) -> Result | None:
+        """Do something that needs room on the disk, again until there is some; None if a drain came first."""
+        while True:
+            try:
+                done = work()
+            except (OSError, JournalError) as error:
+                full = _want_of_room(error)
+                if full is None:
+                    raise
+            else:
+                self._let_go()
+                return done
+            try:
+                self._hold_own(full)
+            except Stopped:
+                return None
+
+
+def _want_of_room(error: OSError | JournalError) -> SegmentFull | None:
+    """The error as a lack of space, which passes; None if it is something else."""
+    if isinstance(error, SegmentFull):
+        return error
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SegmentFull(cause.errno, cause.filename)
+    return None
 
 
 def closing_event(book: b.Book) -> tuple[JobEvent, str | None]:

@@ -1,8 +1,9 @@
 """What is still to run: the source's records, less what is done, each id once.
 
-The plan reads a batch ahead and holds no more. Duplicates are recognised by a 32-bit hash of the id: a hit may be another id with the same hash, so the item is
-set aside by its position, and at the source's end, when everything else is settled, the ids set aside are compared with those in the journal, at most `PASS` at a
-time. Only then is it known whether an item is a duplicate or has to run.
+The plan reads a batch ahead and holds no more. Duplicates are recognised by a 32-bit hash of the id: a hit may be
+another id with the same hash, so the item is set aside by its position, and at the source's end, when everything else
+is settled, the ids set aside are compared with those in the journal, at most `PASS` at a time. Only then is it known
+whether an item is a duplicate or has to run.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from zlib import crc32
 
 from pyroaring import BitMap
 
-from spoold.sources.base import Batch, Fault, Source
+from spoold.errors import SourceError
+from spoold.sources.base import MAX_POSITIONS, Batch, Fault, Source
 from spoold.sources.fingerprint import Digest, Mark
 from spoold.sources.identify import Identifier
 
@@ -103,6 +105,7 @@ class Plan:
         self._at = 0
         self._aside = BitMap()
         self._end = False
+        self.total: int | None
         self.total, self.duplicates = known or (None, 0)
         self.position = 0
         if known is not None and len(skip) + self.duplicates >= known[0]:
@@ -132,7 +135,7 @@ class Plan:
         return ns[low:high], ids[low:high], raws[low:high], None if lines is None else lines[low:high]
 
     def upcoming(self) -> int | None:
-        """Items that are left, once the source's end was seen and nothing is set aside; an upper bound where some are."""
+        """How many items are left at most, once the source's end was seen."""
         if not self._end:
             return None
         return len(self._ahead[0]) - min(self._at, len(self._ahead[0])) + len(self._aside)
@@ -182,6 +185,10 @@ class Plan:
             self._mark()
             return False
         self.position = batch.n + len(batch.raws)
+        if self.position > MAX_POSITIONS:
+            raise SourceError(
+                f"more than {MAX_POSITIONS} records", where=self._source.describe(), remedy="split it into several jobs"
+            )
         self.notes += self._digest.feed(batch.raws)
         self._ahead, self._at = ([], [], [], None), 0
         if self._skip.range_cardinality(batch.n, self.position) == len(batch.raws):
@@ -247,7 +254,10 @@ class Plan:
     def _new(self, item_id: str) -> bool:
         assert self._seen is not None
         mark = crc32(item_id.encode(errors="surrogatepass"))
-        return mark not in self._seen and self._seen.add(mark) is None
+        if mark in self._seen:
+            return False
+        self._seen.add(mark)
+        return True
 
     def _without_duplicates(self, first: int, ids: list[str | Fault], chosen: list[int] | range) -> list[int] | range:
         """Set aside what has a hash that was seen; positions with a record of their own were looked at before."""

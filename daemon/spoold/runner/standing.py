@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-
 from pyroaring import BitMap
 
 from spoold.core.messages import Counts
 from spoold.journal.history import Attempt, History
-
 
 
 def settle(history: History, status: str, positions: list[int]) -> None:

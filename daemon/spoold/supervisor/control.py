@@ -1,7 +1,8 @@
 """control/: commands dropped as files, obeyed in the order of their arrival, each once.
 
-A command's file stays until its effect stands in a journal, so that a kill at any moment loses none; those that begin a run are recorded with it, and not obeyed
-twice. One that can't be obeyed goes to rejected/ with the reason. A command that has to wait holds back the later ones for the same job, and no others.
+A command's file stays until its effect stands in a journal, so that a kill at any moment loses none; those that begin a
+run are recorded with it, and not obeyed twice. One that can't be obeyed goes to rejected/ with the reason. A command
+that has to wait holds back the later ones for the same job, and no others.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Command(Part):
     workers: Annotated[int, Field(ge=1)] | None = None
 
 
-class Refused(SpooldError):
+class RefusedError(SpooldError):
     """The command can't be obeyed."""
 
 
@@ -101,7 +102,11 @@ class Controls:
         command = parse(found)
         job = self._table.find(command.job)
         if job is None:
-            raise Refused(f"there is no job '{printable(command.job)}'", where=printable(found.name), remedy=self._near(command.job))
+            raise RefusedError(
+                f"there is no job '{printable(command.job)}'",
+                where=printable(found.name),
+                remedy=self._near(command.job),
+            )
         if job.name in held:
             raise Waits
         ident = (found.identity.ino, found.identity.ctime_ns)
@@ -124,7 +129,7 @@ class Controls:
 
     def _pause(self, job: Job, _command: Command, ident: tuple[int, int], _drop: Drop) -> None:
         if job.state.ended:
-            raise Refused(f"job {job.name} has ended ({job.state})")
+            raise RefusedError(f"job {job.name} has ended ({job.state})")
         if job.runner is not None:
             self._confirm(job, Order(Verb.PAUSE), ident)
             self._table.paused(job)
@@ -148,19 +153,19 @@ class Controls:
         if not job.state.ended:
             self._table.cancel(job, CANCELLED)
         elif ident not in self._confirmed and job.state is not JobState.CANCELLED:
-            raise Refused(f"job {job.name} has already ended ({job.state})")
+            raise RefusedError(f"job {job.name} has already ended ({job.state})")
 
     def _retry(self, job: Job, _command: Command, ident: tuple[int, int], drop: Drop) -> None:
         if not job.state.ended:
-            raise Refused(f"job {job.name} is {job.state}", remedy="its failures can be retried when it has ended")
+            raise RefusedError(f"job {job.name} is {job.state}", remedy="its failures can be retried when it has ended")
         self._table.rerun(job, "retry-failures", control(ident, drop))
 
     def _scale(self, job: Job, command: Command, ident: tuple[int, int], _drop: Drop) -> None:
         most = self._setting.most_workers()
         if command.workers is None or command.workers > most:
-            raise Refused(f"`workers` must be a number from 1 to {most}")
+            raise RefusedError(f"`workers` must be a number from 1 to {most}")
         if job.state.ended:
-            raise Refused(f"job {job.name} has ended ({job.state})")
+            raise RefusedError(f"job {job.name} has ended ({job.state})")
         if job.runner is not None:
             self._confirm(job, Order(Verb.SCALE, workers=job.granted, wanted=command.workers), ident)
             job.wanted = command.workers
@@ -195,4 +200,6 @@ def parse(drop: Drop) -> Command:
         return Command.model_validate(value)
     except ValidationError as error:
         mistake = first_mistake(error, Command, positions)
-        raise ManifestError(mistake.what, name=shown, line=mistake.line, column=mistake.column, remedy=mistake.remedy) from None
+        raise ManifestError(
+            mistake.what, name=shown, line=mistake.line, column=mistake.column, remedy=mistake.remedy
+        ) from None

@@ -1,6 +1,7 @@
 """From the settings to the running supervisor, in the order that matters.
 
-The lock first (nothing of a spool that another daemon holds is touched), then the zygote (before this process has a thread), then everything else.
+The lock first (nothing of a spool that another daemon holds is touched), then the zygote (before this process has a
+thread), then everything else.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from spoold.system import process
 from spoold.system.notify import Notifier
 
 
-class Held(SpooldError):
+class HeldError(SpooldError):
     """Another daemon has the spool (exit 75)."""
 
 
@@ -28,7 +29,7 @@ def serve(spool: Spool, config: Config, config_path: str | None, *, until_idle: 
     """Be the daemon of `spool`; the exit code.
 
     Raises:
-        Held: it has one.
+        HeldError: it has one.
         SpoolError: it can't be used.
     """
     signals = Signals()
@@ -53,7 +54,11 @@ def _hold(spool: Spool) -> int:
         holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip()
         os.close(descriptor)
         who = f"pid {holder}" if holder.isdigit() else "another daemon"
-        raise Held(f"{who} holds this spool", where=spool.root, remedy="stop it, or give this one a spool of its own with --spool")
+        raise HeldError(
+            f"{who} holds this spool",
+            where=spool.root,
+            remedy="stop it, or give this one a spool of its own with --spool",
+        )
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor

@@ -19,7 +19,13 @@ class DaemonLog:
         escape = partial(printable, limit=_LINE)
         stream = sys.stderr if sys.stderr is not None and not sys.stderr.closed else None
         file = LogFile(
-            path, escape, style=settings.format, level=settings.level.upper(), size=settings.max_size, keep=settings.keep, stream=stream
+            path,
+            escape,
+            style=settings.format,
+            level=settings.level.upper(),
+            size=settings.max_size,
+            keep=settings.keep,
+            stream=stream,
         )
         self._log = file.bind()
 

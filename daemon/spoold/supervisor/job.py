@@ -1,6 +1,7 @@
 """One job as the supervisor knows it.
 
-Everything here but `runner` and the live counts can be read again from jobs/JOB; nothing sets `state` but `happened` and `load`.
+Everything here but `runner` and the live counts can be read again from jobs/JOB; nothing sets `state` but `happened`
+and `load`.
 """
 
 from __future__ import annotations
@@ -145,4 +146,3 @@ def row(job: Job, wanted: int) -> dict[str, Any]:
         "workers": {"now": job.workers if live else 0, "wanted": wanted},
         "error": job.error,
     }
-

@@ -1,7 +1,7 @@
 """The supervisor's loop: wait, look, decide, act, tell.
 
-It runs no user code, reads no items and forks nothing: runners come from the zygote. What it knows of jobs stands in their journals, so it can be killed at any
-moment and started again.
+It runs no user code, reads no items and forks nothing: runners come from the zygote. What it knows of jobs stands in
+their journals, so it can be killed at any moment and started again.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Supervisor:
         return self.setting.until_idle and not self.look_due and self.look_again is None and self.idle()
 
     def idle(self) -> bool:
-        """Nothing is queued, running or held; what waits for a job that nobody dropped or that is paused does not count."""
+        """Nothing is queued, running or held; what waits for an absent or a paused job does not count."""
         for job in self.table:
             if job.runner is not None or job.next_waits:
                 return False
@@ -184,7 +184,9 @@ class Supervisor:
         for trouble in scan.trouble:
             self.log.error(f"tried again later: {trouble}")
         self.look_due = self.look_due or scan.more
-        self.look_at(min((due for due in (scan.again_at, self.controls.again_at(now)) if due is not None), default=None))
+        self.look_at(
+            min((due for due in (scan.again_at, self.controls.again_at(now)) if due is not None), default=None)
+        )
 
     def unhealthy(self, reason: str, now: float) -> None:
         """Nothing can be taken now: say so, and keep trying."""

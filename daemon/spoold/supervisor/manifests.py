@@ -90,10 +90,8 @@ def schema_text() -> str:
 def _refusal(error: ValidationError, positions: Positions, shown: str, *, named: bool) -> ManifestError:
     mistake = first_mistake(error, Manifest, positions)
     what, remedy = mistake.what, mistake.remedy
-    if mistake.path == ("job",):
-        remedy = "a name is a-z, 0-9, '.', '_' and '-', at most 64 characters, a letter or digit first"
-        if not named:
-            what, remedy = f"{what} (the file's name)", f"add `job: NAME`; {remedy}"
+    if mistake.path == ("job",) and not named:
+        remedy = f"that is the file's name, so add `job: NAME`; {remedy}"
     return ManifestError(what, name=shown, line=mistake.line, column=mistake.column, remedy=remedy)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from pydantic import BaseModel
 
+from spoold.core.manifest import HANDLER_PATTERN, JOB_PATTERN, RUN_PATTERN
 from spoold.core.text import printable
 from spoold.supervisor.scalars import describe
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from spoold.supervisor.places import Path, Positions
 
 _QUOTE: Final = "put it in quotes"
+_NAME: Final = "a name is a-z, 0-9, '.', '_' and '-', at most 64 characters, a letter or digit first"
+_FORMS: Final = {
+    JOB_PATTERN: _NAME,
+    RUN_PATTERN: "use a strftime format such as %Y-%m-%d",
+    HANDLER_PATTERN: "write `package.module:name`",
+}
 _MOST: Final = 1000  # mistakes looked at, of a list of a hundred thousand wrong items
 _KINDS: Final[dict[str, tuple[str, str]]] = {  # pydantic's type of error: what was expected, what to do
     "string_type": ("text", _QUOTE),
@@ -30,7 +37,6 @@ _KINDS: Final[dict[str, tuple[str, str]]] = {  # pydantic's type of error: what 
     "dict_type": ("a mapping", "write `key: value` lines"),
     "model_type": ("a mapping", "write `key: value` lines"),
     "model_attributes_type": ("a mapping", "write `key: value` lines"),
-    "union_tag_not_found": ("a `type`", "add its type"),
 }
 
 
@@ -82,6 +88,8 @@ def _mistake(detail: ErrorDetails, model: type[BaseModel], positions: Positions)
             known = [key for one in _resolve(model, path[:-1])[0] for key in one.model_fields]
             remedy = _nearest(str(path[-1]), known) or "remove it"
             return Mistake(path, line, column, what, remedy)
+        case "union_tag_not_found":
+            what, remedy = f"`type` of {shown} is missing", "add it"
         case "missing":
             what, remedy = f"{shown} is missing", "add it"
         case "union_tag_invalid":
@@ -95,7 +103,8 @@ def _mistake(detail: ErrorDetails, model: type[BaseModel], positions: Positions)
             what = f"{shown} must be {expected}, found {describe(detail['input'])}"
         case "string_pattern_mismatch":
             what = f"{shown} can't be {describe(detail['input'])}"
-            remedy = f"it must match {detail['ctx']['pattern']}"
+            pattern = detail["ctx"]["pattern"]
+            remedy = _FORMS.get(pattern, f"it must match {pattern}")
         case "value_error":
             what = f"{shown}: {printable(str(detail['ctx']['error']))}, found {describe(detail['input'])}"
         case _:

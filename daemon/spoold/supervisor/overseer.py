@@ -239,7 +239,8 @@ class Overseer:
         job.error = word.error
         if job.state.ended:
             job.finished = time()
-            self.log.info(f"job {job.name} {job.state}: {job.counts.ok} ok, {job.counts.failed} failed" + (f": {word.error}" if word.error else ""))
+            why = f": {word.error}" if word.error else ""
+            self.log.info(f"job {job.name} {job.state}: {job.counts.ok} ok, {job.counts.failed} failed{why}")
 
     def died(self, job: Job, how: str) -> None:
         """The runner died without a word: it is started again, unless that leads nowhere."""
@@ -254,5 +255,3 @@ class Overseer:
             self.table.fail(job, f"its runner died {job.deaths} times without progress, at last: {how}; see job.log")
             return
         job.not_before = monotonic() + min(LONGEST_DELAY, FIRST_DELAY * 2**job.deaths)
-
-

@@ -4,7 +4,8 @@
     2. manifest.yaml gets a second name, manifest.K.yaml
     3. next.yaml is renamed to manifest.yaml, next.drop is removed; the folder is synced
 
-After step 1 the run is there; a start that finds next.yaml to be the drop that the newest run accepted goes on at step 2.
+After step 1 the run is there; a start that finds next.yaml to be the drop that the newest run accepted goes on at step
+2.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A job's own records, read and written while it has no runner.
 
-The state of a job is what the records of its newest run's segment 000 lead to. A segment may be large (malformed or kept items stand there too), so of an ended
-run only its tail is read; the other records of a run are few and come first or last.
+The state of a job is what the records of its newest run's segment 000 lead to. A segment may be large (malformed or
+kept items stand there too), so of an ended run only its tail is read; the other records of a run are few and come first
+or last.
 """
 
 from __future__ import annotations

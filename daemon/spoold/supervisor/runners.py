@@ -1,7 +1,8 @@
 """Runner processes: one for each running job, started by the zygote, never two at once.
 
-A job's lock (jobs/JOB/lock) is held by its runner and workers. A runner is started only with the lock in hand and after every process that an earlier life of the job
-may have left was killed: whoever holds the lock, and whoever was started with the job's mark in its environment.
+A job's lock (jobs/JOB/lock) is held by its runner and workers. A runner is started only with the lock in hand and after
+every process that an earlier life of the job may have left was killed: whoever holds the lock, and whoever was started
+with the job's mark in its environment.
 """
 
 from __future__ import annotations

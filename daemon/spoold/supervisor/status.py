@@ -1,4 +1,4 @@
-"""status.json: what is going on, replaced atomically at every change of state and at least every second while anything runs.
+"""status.json: what is going on, replaced at every change of state and at least every second while anything runs.
 
 It is derived, so it is not synced: after a crash it is written anew.
 """
@@ -44,13 +44,21 @@ class Status:
             OSError: it can't be written.
         """
         listed = list(jobs)
-        content = {"daemon": self.daemon(running=running), "jobs": [row(job, self._wanted(job)) for job in listed if not job.state.ended]}
+        content = {
+            "daemon": self.daemon(running=running),
+            "jobs": [row(job, self._wanted(job)) for job in listed if not job.state.ended],
+        }
         self._told = {job.name: _state(job) for job in listed}
         write_atomic(self._path, msgspec.json.encode(content), sync=False, mode=0o644)
 
     def daemon(self, *, running: bool) -> dict[str, Any]:
         """The daemon's own line."""
-        return {"running": running, "pid": os.getpid(), "version": VERSION, "uptime_s": round(monotonic() - self._began, 1)}
+        return {
+            "running": running,
+            "pid": os.getpid(),
+            "version": VERSION,
+            "uptime_s": round(monotonic() - self._began, 1),
+        }
 
 
 def _state(job: Job) -> tuple[JobState, str | None, bool]:

@@ -1,4 +1,7 @@
-"""Every job of the spool, and what becomes of them: the supervisor's memory, all of it rebuilt from jobs/ at a start."""
+"""Every job of the spool, and what becomes of them.
+
+It is the supervisor's memory, and all of it is rebuilt from jobs/ at a start.
+"""
 
 from __future__ import annotations
 

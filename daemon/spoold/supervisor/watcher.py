@@ -1,7 +1,7 @@
 """Watches the folders where things are dropped; each event only wakes the loop, the scan is the truth.
 
-The observer's threads write one byte to a pipe and note which names were moved in or closed. When no inotify instance can be had, the loop's own rescan is what is
-left, and the log says so.
+The observer's threads write one byte to a pipe and note which names were moved in or closed. When no inotify instance
+can be had, the loop's own rescan is what is left, and the log says so.
 """
 
 from __future__ import annotations

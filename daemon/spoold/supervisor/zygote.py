@@ -1,8 +1,9 @@
 """The process that runners are forked from.
 
-It is executed, not forked, before the supervisor has a thread, imports once what every runner needs, and stays single-threaded, so that a fork of it holds nobody's
-lock. A runner starts in milliseconds instead of the time of a fresh interpreter. It is told to start runners and tells their ends; when the supervisor is gone,
-so is it. Its runners are not: they notice by themselves, drain, and leave.
+It is executed, not forked, before the supervisor has a thread, imports once what every runner needs, and stays
+single-threaded, so that a fork of it holds nobody's lock. A runner starts in milliseconds instead of the time of a
+fresh interpreter. It is told to start runners and tells their ends; when the supervisor is gone, so is it. Its runners
+are not: they notice by themselves, drain, and leave.
 """
 
 from __future__ import annotations
