@@ -13,9 +13,6 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
-from typing import Final
-
-import msgspec
 
 from spoold.core.book import Acked, Died, Loaded, LoadFailed
 from spoold.core.chunk import Chunk
@@ -23,30 +20,29 @@ from spoold.core.spec import JobSpec
 from spoold.core.tally import Tally
 from spoold.engines.base import Host
 from spoold.engines.child import Birth, be_worker
+from spoold.engines.output import Output, Print
 from spoold.journal.failure import SegmentBroken
 from spoold.journal.format import FINAL, ItemRecord
 from spoold.journal.segment import Segment
 from spoold.system import process
 from spoold.system.channel import Channel, pair
 from spoold.worker.line import DRAINING, STOP, SYNCED, Line, begun, new_line
-from spoold.worker.output import MARK
 from spoold.worker.wire import Kind, decode_ack, encode_chunk
-
-READ: Final = 1 << 16
 
 
 class LocalWorker:
     """One forked worker, seen from the runner."""
 
-    def __init__(self, slot: int, pid: int, channel: Channel, output: int, line: Line, segment: Segment) -> None:
+    def __init__(
+        self, slot: int, pid: int, channel: Channel, line: Line, segment: Segment, output: int, emit: Print
+    ) -> None:
         self.slot = slot
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self.channel = channel
-        self.output = output
+        self.output = Output(output, emit, self.item_id)
         self.line = line
         self.segment = segment
-        self.partial = b""
         self.sent: dict[int, Chunk] = {}
         self.done: dict[int, int] = {}
         self.acked: int | None = None
@@ -106,13 +102,16 @@ class LocalEngine:
             be_worker(Birth(self._spec, slot, runner, theirs, write_end, self._lock, segment, segment.header, line))
         theirs.close()
         os.close(write_end)
-        os.set_blocking(read_end, False)
-        worker = LocalWorker(slot, pid, Channel(ours, blocking=False), read_end, line, segment)
+
+        def emit(level: str, item_id: str | None, text: str) -> None:
+            self._host.printed(level, slot, item_id, text)
+
+        worker = LocalWorker(slot, pid, Channel(ours, blocking=False), line, segment, read_end, emit)
         line[SYNCED] = segment.size()
         worker.load_by = monotonic() + self._spec.load_timeout
         self._workers[slot] = worker
         self._selector.register(ours, selectors.EVENT_READ, lambda mask: self._on_channel(worker, mask))
-        self._selector.register(read_end, selectors.EVENT_READ, lambda _: self._on_output(worker))
+        self._selector.register(worker.output, selectors.EVENT_READ, lambda _: self._on_output(worker))
         self._selector.register(worker.pidfd, selectors.EVENT_READ, lambda _: self._on_end(worker))
 
     def send(self, slot: int, chunk: Chunk) -> None:
@@ -250,35 +249,8 @@ class LocalEngine:
             self._host.recorded("ok", positions)
 
     def _on_output(self, worker: LocalWorker) -> None:
-        """Take what the worker printed, by lines, and label what has no label."""
-        while True:
-            try:
-                data = os.read(worker.output, READ)
-            except BlockingIOError:
-                return
-            if not data:
-                with suppress(KeyError):
-                    self._selector.unregister(worker.output)
-                break
-            *lines, worker.partial = (worker.partial + data).split(b"\n")
-            for line in lines:
-                self._print(worker, line)
-            if len(worker.partial) > READ:
-                self._print(worker, worker.partial)
-                worker.partial = b""
-        if worker.partial:
-            self._print(worker, worker.partial)
-            worker.partial = b""
-
-    def _print(self, worker: LocalWorker, line: bytes) -> None:
-        if line.startswith(MARK):
-            label, tab, text = line[1:].partition(b"\t")
-            if tab:
-                with suppress(msgspec.DecodeError):
-                    item_id = msgspec.json.decode(label[1:], type=str | None)
-                    self._host.printed(chr(label[0]), worker.slot, item_id, text.decode(errors="backslashreplace"))
-                    return
-        self._host.printed("I", worker.slot, worker.item_id(), line.decode(errors="backslashreplace"))
+        if not worker.output.read():
+            self._selector.unregister(worker.output)
 
     def _on_end(self, worker: LocalWorker) -> None:
         """The process ended: reap it and what it left, settle what it had recorded, then tell."""
@@ -286,12 +258,11 @@ class LocalEngine:
         process.kill_and_reap_children(other.pid for other in self._workers.values() if other is not worker)
         for kind, body in worker.channel.arrived():
             self._message(worker, kind, body)
-        self._on_output(worker)
         for source in (worker.channel, worker.output, worker.pidfd):
             with suppress(KeyError, ValueError):
                 self._selector.unregister(source)
         worker.channel.close()
-        os.close(worker.output)
+        worker.output.close()
         os.close(worker.pidfd)
         del self._workers[worker.slot]
         why = process.describe_status(status)

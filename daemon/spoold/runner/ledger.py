@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from time import time
 from typing import Any
 
@@ -16,7 +17,7 @@ import msgspec
 
 from spoold.core.spec import JobSpec
 from spoold.journal.ends import read_end
-from spoold.journal.failure import SegmentFull
+from spoold.journal.failure import SegmentBroken, SegmentFull
 from spoold.journal.folder import parse_name, segment_files, segment_name
 from spoold.journal.format import JobRecord, item_payload, job_payload
 from spoold.journal.history import Block, History, SegmentEnd
@@ -166,6 +167,12 @@ class Ledger:
         for segment in (self._own, *self._slots.values()):
             segment.sync()
         self._note_ends()
+
+    def sync_rest(self) -> None:
+        """Make durable what can be: one segment failed, the others' records are whole."""
+        for segment in (self._own, *self._slots.values()):
+            with suppress(SegmentBroken):
+                segment.sync()
 
     def _note_ends(self) -> None:
         ends = [read_end(path) for path in self._paths()]

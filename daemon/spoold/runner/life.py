@@ -133,6 +133,7 @@ def _see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
         runner.engine.kill_all()
         process.kill_and_reap_children(())
     if event is JobEvent.PAUSED and not runner.paused:
+        runner.ledger.sync_rest()
         return Ended(str(event), reason)  # nothing more can be written
     runner.ledger.sync_all()
     counts, history = runner.counts, runner.ledger.history

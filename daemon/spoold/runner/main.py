@@ -38,6 +38,7 @@ REPORT_EVERY = 0.25
 ROOM_EVERY = 1.0
 """Seconds after which a record that found no room is tried again: no event tells when there is some."""
 SPAWN_AGAIN = 1.0
+LEAST_TICK = 0.005
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: the run ends here, resumable
@@ -70,6 +71,8 @@ class Runner:
         self.counts = counts_of(history, total=self.plan.total, duplicates=self.plan.duplicates)
         self.events: deque[b.Event] = deque([b.Look()])
         self.began = monotonic()
+        # a record is seen to be unsynced at one tick and synced at the next: two ticks make one window
+        self.sync_every = max(spec.sync / 2, LEAST_TICK)
         self.settled_before = self.counts.settled
         self.more_to_read = False
         self.held: str | None = None
@@ -88,7 +91,7 @@ class Runner:
         """
         self.ledger.on_full, self.ledger.on_room = self._hold_own, self._let_go
         self.selector.register(self.channel, selectors.EVENT_READ, lambda _: self._on_orders())
-        self.timers.enter(self.spec.sync, 0, self._sync)
+        self.timers.enter(self.sync_every, 0, self._sync)
         self.timers.enter(REPORT_EVERY, 1, self._report)
         self.timers.enter(self.spec.progress, 2, self._log_progress)
         self._advance()
@@ -331,7 +334,7 @@ class Runner:
     # ------------------------------------------------------------------ what is due
 
     def _sync(self) -> None:
-        self.timers.enter(self.spec.sync, 0, self._sync)
+        self.timers.enter(self.sync_every, 0, self._sync)
         self.ledger.sync()
         self.engine.sync()
         self.engine.expire(monotonic())

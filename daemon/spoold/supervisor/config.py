@@ -22,6 +22,7 @@ from spoold.supervisor.places import Place, Positions
 from spoold.supervisor.strict_yaml import load as load_yaml
 
 DEFAULT_FILE: Final = "/etc/spoold/spoold.yaml"
+LARGEST_MANIFEST: Final = 64 << 20  # bytes; as much as an administrator may allow
 _PREFIX: Final = "SPOOLD_"
 _FILE_CAP: Final = 1 << 20
 
@@ -76,7 +77,7 @@ class Log(Part):
 class Limits(Part):
     """What the administrator allows a job."""
 
-    manifest: Annotated[Size, Field(ge=1, le=64 << 20)] = "1MiB"  # type: ignore[assignment]  # as above
+    manifest: Annotated[Size, Field(ge=1, le=LARGEST_MANIFEST)] = "1MiB"  # type: ignore[assignment]  # as above
     """The largest manifest."""
     result: Annotated[Size, Field(ge=1, le=1 << 30)] = "16MiB"  # type: ignore[assignment]  # as above
     """The largest result of one item, as JSON."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from spoold.core.text import printable
 from spoold.errors import JournalError, ManifestError, SpoolError
 from spoold.supervisor.acceptance import Acceptance
+from spoold.supervisor.config import LARGEST_MANIFEST
 from spoold.supervisor.drop import Drop, Refusal
 from spoold.supervisor.dropbox import Dropbox
 from spoold.supervisor.leftovers import finish_leftovers, finish_taken
@@ -82,11 +83,11 @@ class Intake:
             owners: users whose files are taken; default: the daemon's and root.
         """
         self.spool, self.limits, self.workers = spool, limits, workers
-        users = frozenset(owners) if owners is not None else frozenset((0, os.geteuid()))
+        self._users = users = frozenset(owners) if owners is not None else frozenset((0, os.geteuid()))
         cap = limits.manifest
         self.incoming = Dropbox(spool.incoming, owners=users, cap=cap)
         self.control = Dropbox(spool.control, owners=users, cap=cap)
-        own = (os.path.basename(spool.status), os.path.basename(spool.lock))
+        self._own = own = (os.path.basename(spool.status), os.path.basename(spool.lock))
         self.top = Dropbox(spool.root, owners=users, cap=cap, strict=False, own=own)
         self.rejects = Rejects(spool.rejected)
         self._acceptance = Acceptance(spool)
@@ -108,8 +109,10 @@ class Intake:
         """
         self._acceptance.clean()
         self.rejects.clean()
-        for box in (self.incoming, self.top):
-            finish_leftovers(self.spool, box)
+        for folder, strict in ((self.spool.incoming, True), (self.spool.root, False)):
+            box = Dropbox(folder, owners=self._users, cap=LARGEST_MANIFEST, strict=strict, own=self._own)
+            with contextlib.closing(box):
+                finish_leftovers(self.spool, box)
 
     def scan(self, now: float) -> Scan:
         """Take what is complete, at most 200 files or a quarter of a second's work.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -19,8 +19,15 @@ from spoold.spool import JobDir
 from spoold.supervisor import records
 
 if TYPE_CHECKING:
-    from spoold.core.manifest import Manifest
     from spoold.supervisor.runners import RunnerHandle
+
+
+class Request(NamedTuple):
+    """What the schedule has to know of a manifest; the rest is read again when the job starts."""
+
+    workers: int | Literal["auto"]
+    priority: int
+    after: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -31,7 +38,7 @@ class Job:
         directory: its paths.
         state: see core.job.
         error: why it is paused, failed or cancelled, or what there is to say of a run that did nothing.
-        manifest: the parsed manifest; None until it is needed.
+        request: what its manifest asks of the schedule; None once it has ended.
         run: number of the run.
         mode: how the run came to be: drop, rerun or retry-failures.
         order: when it was accepted, epoch seconds; earlier first among equals.
@@ -48,7 +55,7 @@ class Job:
     directory: JobDir
     state: JobState = JobState.QUEUED
     error: str | None = None
-    manifest: Manifest | None = None
+    request: Request | None = None
     run: int = 1
     mode: str = "drop"
     order: float = 0.0

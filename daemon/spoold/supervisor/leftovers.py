@@ -24,6 +24,10 @@ _Records: TypeAlias = dict[int, list[dict[str, Any]]]
 def finish_leftovers(spool: Spool, box: Dropbox) -> None:
     """Remove from a folder every drop that was accepted before.
 
+    Args:
+        spool: whose jobs know.
+        box: the folder; one that reads the largest file that any configuration allowed.
+
     Raises:
         OSError, SpoolError: the folder can't be read or written.
     """

@@ -53,6 +53,7 @@ class Supervisor:
         self.timers = sched.scheduler(monotonic, sleep)
         self.look_due = True
         self.look_again: sched.Event | None = None
+        self.start_due: float | None = None
         self.draining = False
         self.rejected = False
 
@@ -226,8 +227,9 @@ class Supervisor:
             elif job.granted != grant:
                 self.overseer.grant(job, grant)
         due = self.overseer.next_start(self.table)
-        if due is not None:
+        if due is not None and due != self.start_due:
             self.timers.enterabs(due, 4, nothing)
+        self.start_due = due
 
     # ------------------------------------------------------------------ telling
 
@@ -235,7 +237,6 @@ class Supervisor:
         """Tell every change of state at once."""
         if self.status.changed(self.table):
             self.write_status()
-            self.table.forget_ended_manifests()
 
     def beat(self) -> None:
         """What is told in any case: the watchdog, and the status while anything runs."""

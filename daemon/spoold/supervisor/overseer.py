@@ -10,6 +10,7 @@ from time import monotonic, time
 
 from spoold.core.job import JobEvent, JobState, TransitionError
 from spoold.core.messages import Done, Ended, Held, Message, Order, Progress, Verb
+from spoold.errors import ManifestError
 from spoold.supervisor import runners
 from spoold.supervisor.job import Job
 from spoold.supervisor.runners import Leftover, RunnerHandle
@@ -43,9 +44,11 @@ class Overseer:
 
     def start(self, job: Job, grant: int) -> None:
         """Start the job's runner with so many workers, or see to it that it is tried again."""
-        spec = self.setting.spec(job, grant)
         try:
-            handle = runners.start(job, spec, self.zygote)
+            handle = runners.start(job, self.setting.spec(job, grant), self.zygote)
+        except ManifestError as error:
+            self.table.fail(job, f"its manifest can't be used: {error}")
+            return
         except Leftover as left:
             job.error = str(left)
             self.wait_for(job, left.pid)
@@ -184,6 +187,8 @@ class Overseer:
 
     def adopt(self, job: Job, handle: RunnerHandle) -> None:
         """Wait for a runner ourselves; one whose start was never told is gone as far as we know."""
+        if handle.pidfd is not None:
+            return  # it was adopted when an earlier zygote died
         pid = handle.pid
         if pid is None or pid not in process.children(os.getpid()):
             self.ended(job, "its zygote died")

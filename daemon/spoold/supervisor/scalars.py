@@ -19,7 +19,8 @@ CONTROL: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff]"
 )
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
-_FLOAT: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
+_FLOAT: Final = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+([eE][-+][0-9]+)?", re.ASCII)
+_JSON_FLOAT: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 _SPECIAL: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 # Whatever YAML 1.1 or 1.2 resolves to a bool, number or time, beyond the forms above.
 _DOUBTFUL: Final = re.compile(
@@ -39,8 +40,12 @@ _INT64: Final = -(2**63)
 _UINT64: Final = 2**64 - 1
 
 
-def plain(text: str) -> Any:
+def plain(text: str, *, json: bool = False) -> Any:
     """What an unquoted scalar means: None, a bool, an int, a float or the text itself.
+
+    Args:
+        text: the scalar.
+        json: read 1e3 as JSON does; in YAML 1.1 it is text, in YAML 1.2 a number.
 
     Raises:
         ValueError: it could be taken for two things, or is a number that JSON or 64 bits do not have.
@@ -53,7 +58,7 @@ def plain(text: str) -> Any:
         if len(text) > 20 or not _INT64 <= int(text) <= _UINT64:
             raise ValueError("is an integer of more than 64 bits")
         return int(text)
-    if _FLOAT.fullmatch(text):
+    if (_JSON_FLOAT if json else _FLOAT).fullmatch(text):
         number = float(text)
         if not math.isfinite(number):
             raise ValueError("is too great for a number")

@@ -13,7 +13,7 @@ from spoold.supervisor import config as configuration
 from spoold.supervisor import manifests
 from spoold.supervisor.config import Config
 from spoold.supervisor.daemon_log import DaemonLog
-from spoold.supervisor.job import Job
+from spoold.supervisor.job import Job, Request
 
 
 @dataclass(slots=True)
@@ -57,17 +57,29 @@ class Setting:
 
     def wanted(self, job: Job) -> int:
         """How many workers the job asks for; `auto` is one for each processor, and no job gets more than there are."""
-        asked = job.wanted if job.wanted is not None else job.manifest.workers if job.manifest is not None else "auto"
+        asked = job.wanted if job.wanted is not None else job.request.workers if job.request else "auto"
         return min(len(os.sched_getaffinity(0)) if asked == "auto" else asked, self.most_workers())
 
     def most_workers(self) -> int:
         """The most that one job may have."""
         return min(most for most in (self.config.max_workers, self.config.limits.workers) if most is not None)
 
+    def request(self, job: Job) -> Request:
+        """What the schedule has to know of a job.
+
+        Raises:
+            ManifestError, OSError: as `parse`.
+        """
+        manifest = self.parse(job)
+        return Request(manifest.workers, manifest.priority, tuple(manifest.after))
+
     def spec(self, job: Job, granted: int) -> JobSpec:
-        """What the job's runner is told."""
-        manifest, config = job.manifest, self.config
-        assert manifest is not None
+        """What the job's runner is told.
+
+        Raises:
+            ManifestError, OSError: as `parse`.
+        """
+        manifest, config = self.parse(job), self.config
         cwd = os.path.abspath(manifest.cwd or config.cwd or os.getcwd())
         return JobSpec(
             job=job.name,

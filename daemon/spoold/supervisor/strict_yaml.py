@@ -120,7 +120,7 @@ class _Builder:
         if not event.implicit[0]:
             return text
         try:
-            return plain(text)
+            return plain(text, json=self.name.endswith(".json"))
         except ValueError as error:
             self.refuse(f"'{printable(text, 60)}' {error}", event.start_mark, "quote it if text is meant")
 

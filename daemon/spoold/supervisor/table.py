@@ -11,20 +11,19 @@ from time import time
 from typing import Any, Protocol
 
 from spoold.core.job import JobEvent, JobState
-from spoold.core.manifest import Manifest
 from spoold.core.schedule import Candidate
 from spoold.errors import SpooldError
 from spoold.spool import Spool
 from spoold.supervisor import records
-from spoold.supervisor.job import Job
+from spoold.supervisor.job import Job, Request
 from spoold.supervisor.promote import finish_promotion, promote
 
 
 class Parser(Protocol):
-    """Reads a job's manifest, and says how many workers it asks for."""
+    """Reads what a job's manifest asks for, and says how many workers it may get."""
 
-    def parse(self, job: Job) -> Manifest:
-        """The manifest; ManifestError or OSError if it can't be used."""
+    def request(self, job: Job) -> Request:
+        """What its manifest asks for; ManifestError or OSError if it can't be used."""
 
     def wanted(self, job: Job) -> int:
         """Workers."""
@@ -59,26 +58,23 @@ class Table:
         try:
             finish_promotion(job.directory)
             job.load()
-            if job.next_waits and not job.state.ended and job.state is not JobState.PAUSED:
-                return job
         except (SpooldError, OSError) as error:
             job.state, job.error = JobState.FAILED, str(error)
             self._say(f"job {name} can't be read: {error}")
             return job
+        if job.next_waits and (job.state.ended or job.state is JobState.PAUSED):
+            self.take_next(job)
+            return self._jobs[name]
         if not job.state.ended:
-            self.need_manifest(job)
+            self._ask(job)
         return job
 
-    def need_manifest(self, job: Job) -> bool:
-        """Have the manifest parsed; a job whose manifest can't be used any more fails with the reason."""
-        if job.manifest is not None:
-            return True
+    def _ask(self, job: Job) -> None:
+        """Learn what the manifest asks for; a job whose manifest can't be used any more fails with the reason."""
         try:
-            job.manifest = self._parser.parse(job)
+            job.request = self._parser.request(job)
         except (SpooldError, OSError) as error:
             self.fail(job, f"its manifest can't be used: {error}")
-            return False
-        return True
 
     def find(self, name: str) -> Job | None:
         """The job of that name; without a run key, the newest run of that name."""
@@ -123,7 +119,7 @@ class Table:
         fresh.load()
         fresh.seen = True
         self._jobs[job.name] = fresh
-        self.need_manifest(fresh)
+        self._ask(fresh)
 
     def fail(self, job: Job, reason: str) -> None:
         """The job can't go on; it has no runner."""
@@ -166,8 +162,8 @@ class Table:
     def settle_after(self) -> None:
         """Cancel queued jobs that wait for one that ended badly."""
         for job in self:
-            if job.state is JobState.QUEUED and job.runner is None and job.manifest is not None:
-                for name in job.manifest.after:
+            if job.state is JobState.QUEUED and job.runner is None and job.request is not None:
+                for name in job.request.after:
                     other = self.find(name)
                     if other is not None and other.state in (JobState.FAILED, JobState.CANCELLED):
                         self.cancel(job, f"it was to run after {other.name}, which is {other.state}")
@@ -175,8 +171,8 @@ class Table:
 
     def blocked_by(self, job: Job) -> str | None:
         """The first job that this one still waits for."""
-        if job.manifest is not None:
-            for name in job.manifest.after:
+        if job.request is not None:
+            for name in job.request.after:
                 other = self.find(name)
                 if other is None or not other.state.ended:
                     return name
@@ -187,18 +183,12 @@ class Table:
         found = []
         for job in self._jobs.values():
             running = job.runner is not None
-            ready = job.state is JobState.QUEUED and job.manifest is not None and job.not_before <= now
+            ready = job.state is JobState.QUEUED and job.request is not None and job.not_before <= now
             if running or (ready and self.blocked_by(job) is None):
-                priority = job.manifest.priority if job.manifest else 0
+                priority = job.request.priority if job.request else 0
                 found.append(
                     Candidate(
                         job.name, priority, job.order, self._parser.wanted(job), job.workers if running else 0, running
                     )
                 )
         return found
-
-    def forget_ended_manifests(self) -> None:
-        """Ended jobs need no manifest in memory."""
-        for job in self._jobs.values():
-            if job.state.ended and job.runner is None:
-                job.manifest = None

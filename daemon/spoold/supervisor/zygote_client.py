@@ -35,7 +35,7 @@ class ZygoteClient:
             [sys.executable, "-m", "spoold.supervisor.zygote", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            start_new_session=False,
+            start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's alone
         )
         theirs.close()
         ours.setblocking(False)
