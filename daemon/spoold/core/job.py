@@ -1,7 +1,7 @@
 """The states of a job and what may follow what.
 
-One table; nobody sets a state anywhere else. A job record in the journal is an event of this table, so the state of a job is what its newest run's records
-lead to, one after the other, from `queued`.
+One table; nobody sets a state anywhere else. A job record in the journal is an event of this table, so the state of a
+job is what its newest run's records lead to, one after the other, from `queued`.
 
       accepted ─▶ queued ──started──▶ running ──finished──▶ succeeded | partial | failed
                    │ ▲ ◀──drained──────┘  │ ▲

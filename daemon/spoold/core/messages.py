@@ -52,7 +52,8 @@ class Counts(msgspec.Struct, omit_defaults=False):
     @property
     def settled(self) -> int:
         """Items that need no more work in this run."""
-        return self.ok + self.failed + self.skipped + self.quarantined + self.in_doubt + self.duplicates + self.elsewhere
+        ended = self.ok + self.failed + self.skipped + self.quarantined + self.in_doubt
+        return ended + self.duplicates + self.elsewhere
 
     @property
     def remaining(self) -> int | None:
@@ -107,4 +108,5 @@ def encode_message(message: Message) -> bytes:
 
 def decode_message(body: bytes) -> Message:
     """The message that `encode_message` wrote."""
-    return _decoder.decode(body)
+    message: Message = _decoder.decode(body)
+    return message

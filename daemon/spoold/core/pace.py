@@ -1,7 +1,7 @@
 """How many items to send at once, so that a chunk is about 50 ms of work.
 
-The first chunk is one item: nothing is known of the handler. Then the size follows the measured time of an item, growing at most eightfold a step, so that a
-single quick item does not put hours of slow ones into one worker's hands.
+The first chunk is one item: nothing is known of the handler. Then the size follows the measured time of an item,
+growing at most eightfold a step, so that a single quick item does not put hours of slow ones into one worker's hands.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Which queued jobs start, and how many workers each running job may have.
 
-Invariants (tests/property): the grants never sum to more than `max_workers`; every running job has at least one; a job of higher priority is never short while one
-of lower priority has more than its one; jobs of one priority differ by at most one worker unless one of them wants no more.
+Invariants (tests/property): the grants never sum to more than `max_workers`; every running job has at least one; a
+job of higher priority is never short while one of lower priority has more than its one; jobs of one priority differ
+by at most one worker unless one of them wants no more.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What to do: jobs to start, in order, and each one's share of the workers, the running ones' and the starting ones'."""
+    """What to do: jobs to start, in order, and how many workers each running or starting job may have."""
 
     start: tuple[str, ...]
     grants: dict[str, int]
@@ -42,7 +43,8 @@ class Schedule:
 def schedule(jobs: Sequence[Candidate], max_jobs: int, max_workers: int) -> Schedule:
     """Decide who starts and who gets how much.
 
-    A queued job starts when a place and at least one worker are free now; if none is, the others' grants make room for it.
+    A queued job starts when a place and at least one worker are free now; if none is, the others' grants make room
+    for it.
     """
     running = [job for job in jobs if job.running]
     queued = sorted((job for job in jobs if not job.running), key=_rank)

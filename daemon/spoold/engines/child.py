@@ -58,13 +58,15 @@ def be_worker(birth: Birth) -> NoReturn:
         channel, output, segment = _keep_own(birth)
         current = Current()
         streams = capture(output, current)
-        spec = birth.spec
+        spec, own = birth.spec, os.getpid()
         setproctitle.setproctitle(f"spoold: worker {birth.slot} of {spec.job}")
         try:
             handler = _prepare(spec, birth.slot)
         except BaseException as error:  # noqa: BLE001 - the handler's import may raise anything; it fails the job, not this daemon
+            _leave_if_forked(own)
             channel.send(Kind.LOAD_FAILED, _why(spec, error).encode(errors="backslashreplace"))
             process.exit_now(1)
+        _leave_if_forked(own)
         gc.collect()
         gc.freeze()
         channel.send(Kind.LOADED, b"")
@@ -84,6 +86,12 @@ def be_worker(birth: Birth) -> NoReturn:
         code = 0
     finally:
         process.exit_now(code)
+
+
+def _leave_if_forked(own: int) -> None:
+    """A child that the handler forked while it was loaded must not become a second worker of the slot."""
+    if os.getpid() != own:
+        process.exit_now(0)
 
 
 def _keep_own(birth: Birth) -> tuple[Channel, int, Segment]:

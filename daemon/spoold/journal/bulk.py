@@ -15,6 +15,8 @@ import msgspec
 
 from spoold.journal.format import HEAD, MAX_N, TAIL, Status
 
+_LARGE: Final = 1 << 20  # bytes; a block this large is one huge record, not to be copied about
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,7 +49,7 @@ _whole_decoder: Final = msgspec.json.Decoder(_WholeRecord)
 
 def decode_block(data: bytes, seed: int, q: int) -> Sequence[BulkRecord] | None:
     """All the lines of `data` as valid item records numbered from q + 1 on; None if any of them needs a closer look."""
-    if not _BLOCK.fullmatch(data):
+    if len(data) > _LARGE or not _BLOCK.fullmatch(data):
         return None
     lines = data.split(b"\n")
     lines.pop()

@@ -6,11 +6,14 @@ file, which the next attempt overwrites.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+from contextlib import suppress
 from typing import Final
 
 from spoold.errors import JournalError
+from spoold.journal.failure import SegmentBroken
 
 _BLOCK: Final = 1 << 20
 
@@ -18,6 +21,32 @@ _BLOCK: Final = 1 << 20
 def unsynced_mark(path: str) -> str:
     """The name of the empty file that says: the last sync of this segment failed."""
     return f"{_stem(path)}.unsynced"
+
+
+def mark_unsynced(path: str) -> None:
+    """Leave word, for the next opening, that the last sync of the segment failed.
+
+    Raises:
+        OSError: the disk refuses even that.
+    """
+    os.close(os.open(unsynced_mark(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def make_durable(path: str) -> None:
+    """Sync what a killed process wrote into the segment, for it counts as done from here on.
+
+    Raises:
+        SegmentBroken: it can't be; the next opening copies the segment.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fdatasync(descriptor)
+    except OSError as error:
+        with suppress(OSError):
+            mark_unsynced(path)
+        raise SegmentBroken(error.errno or errno.EIO, path) from error
+    finally:
+        os.close(descriptor)
 
 
 def put_aside(fd: int, path: str, offset: int, size: int) -> str:

@@ -97,26 +97,26 @@ def read_header(fd: int) -> tuple[Header, int]:
 
 
 def whole_lines(fd: int, start: int) -> Iterator[Chunk]:
-    """The file's whole lines from `start` on, about `BLOCK` bytes at a time; an unfinished last line is left out."""
+    """The file's whole lines from `start` on, about `BLOCK` bytes at a time; an unfinished last line is left out.
+
+    A line longer than that comes alone.
+    """
     at = pos = start  # `at`: where the unfinished line begins
-    held: list[bytes] = []
+    held: list[bytes] = []  # its pieces
+    hopeless = False  # it can be no record, so its pieces are dropped
     while block := os.pread(fd, BLOCK, pos):
         pos += len(block)
-        if held and not held[0]:  # inside a line that is passed over
-            first = block.find(b"\n") + 1
-            if not first:
-                continue
-            end = pos - len(block) + first
-            yield Chunk(at, b"", end - at)
-            at, block, held = end, block[first:], []
-        cut = block.rfind(b"\n") + 1
+        cut = block.find(b"\n") + 1 if hopeless or len(held) > 1 else block.rfind(b"\n") + 1
         if cut:
-            yield Chunk(at, b"".join((*held, block[:cut])), pos - len(block) + cut - at)
-            at, held = pos - len(block) + cut, []
-        if cut < len(block):
-            held.append(block[cut:])
-        if pos - at > BLOCK and (b"\0" in held[-1] or not held[0].startswith(_RECORD)):
-            held = [b""]
+            end = pos - len(block) + cut
+            data = b"" if hopeless else b"".join((*held, block[:cut])) if held else block[:cut]
+            held, hopeless = [], False
+            yield Chunk(at, data, end - at)
+            del data
+            at = pos = end
+            continue
+        hopeless = hopeless or b"\0" in block or not (held or [block])[0].startswith(_RECORD)
+        held = [] if hopeless else [*held, block]
 
 
 class Reader:
@@ -169,7 +169,8 @@ class Reader:
         if not chunk.data:
             self._reject("bad record", chunk.size)
             return
-        for line in io.BytesIO(chunk.data):
+        alone = chunk.data.find(b"\n") + 1 == chunk.size
+        for line in (chunk.data,) if alone else io.BytesIO(chunk.data):
             record = decode_record(line, self.header.crc)
             if record is None:
                 self._reject("bad record", len(line))

@@ -8,6 +8,7 @@ came later; `verify` reads everything.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Final
 from zlib import crc32
 
@@ -31,7 +32,9 @@ def write_seal(journal_dir: str, history: History) -> None:
         OSError: it can't be written; an old one is left, and does not fit if anything was appended since.
     """
     path = os.path.join(journal_dir, _NAME)
-    body = pack(history)
+    # A torn tail that was found at the start has been cut since, or the seal does not fit.
+    lasting = [damage for damage in history.damage if damage.kind != "torn tail"]
+    body = pack(replace(history, damage=lasting))
     temporary = f"{path}.tmp"
     with open(temporary, "wb", opener=_private) as file:
         file.write(_MAGIC % crc32(body))

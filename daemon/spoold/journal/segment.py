@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Self
 from spoold.journal.failure import SegmentBroken, SegmentFull, trouble
 from spoold.journal.folder import parse_name, segment_name
 from spoold.journal.format import Header, encode_header, frame, job_payload
-from spoold.journal.mend import drop_torn, put_aside, put_asides, recopy, unsynced_mark
+from spoold.journal.mend import drop_torn, mark_unsynced, put_aside, put_asides, recopy, sync_folder, unsynced_mark
 from spoold.journal.scan import Found, HeaderTornError, Reader, check_owner, reading
 
 if TYPE_CHECKING:
@@ -118,6 +118,13 @@ class Segment:
                 return cls.open(path, job=job, uid=uid)
         except HeaderTornError:
             drop_torn(path, encode_header(job, uid, run, gen, slot)[0])
+            segment = cls.create(directory, job=job, uid=uid, run=run, gen=gen, slot=slot)
+            try:
+                sync_folder(path)  # the name was there before, so the caller takes it for durable
+            except OSError as error:
+                segment.close()
+                raise trouble(error, path) from error
+            return segment
         return cls.create(directory, job=job, uid=uid, run=run, gen=gen, slot=slot)
 
     @classmethod
@@ -207,6 +214,8 @@ class Segment:
             return
         try:
             beyond = self.written() - self._size
+            if beyond < 0:
+                raise self._break(errno.ESTALE, "the segment was cut by somebody else")
             if beyond:
                 put_aside(self.fd, self.path, self._size, beyond)
                 os.ftruncate(self.fd, self._size)
@@ -258,7 +267,7 @@ class Segment:
             with suppress(OSError):
                 path = self.path or os.readlink(f"/proc/self/fd/{self.fd}")
                 if parse_name(os.path.basename(path)):
-                    os.close(os.open(unsynced_mark(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                    mark_unsynced(path)
             raise self._break(error.errno) from error
 
 

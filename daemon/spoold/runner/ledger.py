@@ -21,7 +21,7 @@ from spoold.journal.failure import SegmentBroken, SegmentFull
 from spoold.journal.folder import parse_name, segment_files, segment_name
 from spoold.journal.format import JobRecord, item_payload, job_payload
 from spoold.journal.history import Block, History, SegmentEnd
-from spoold.journal.mend import unsynced_mark
+from spoold.journal.mend import make_durable, unsynced_mark
 from spoold.journal.seal import write_seal
 from spoold.journal.segment import Segment
 from spoold.system.files import fsync_dir
@@ -63,10 +63,10 @@ class Ledger:
         self.job("accepted", **accepted)
 
     def recover(self, history: History) -> None:
-        """Put in order what the last life of this run left: torn tails, and segments whose sync failed.
+        """Put in order what the last life of this run left: torn tails, failed syncs, records that nobody synced.
 
         Raises:
-            JournalError: one can't be.
+            JournalError: it can't be.
         """
         torn = {damage.path for damage in history.damage if damage.kind == "torn tail"}
         unsynced = {path for path in self._paths() if os.path.exists(unsynced_mark(path))}
@@ -74,6 +74,9 @@ class Ledger:
             found = parse_name(os.path.basename(path))
             if found is not None and found[0] == self.history.run and found[1] != 0:
                 self.segment_of(found[1] - 1)
+        for path in self._paths():
+            make_durable(path)
+        fsync_dir(self._directory)  # a segment whose name nobody synced is not made again, so nobody would sync it
 
     def _paths(self) -> list[str]:
         return [file.path for file in segment_files(self._directory)]

@@ -11,7 +11,6 @@ import gc
 import signal
 import socket
 from time import monotonic
-from typing import Any
 
 import setproctitle
 
@@ -27,11 +26,11 @@ from spoold.runner import finish
 from spoold.runner.begin import Beginning, last
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
-from spoold.runner.main import Runner, Stopped, closing_event
-from spoold.runner.standing import final_counts, note_open
+from spoold.runner.main import Runner, closing_event
+from spoold.runner.orders import Stopped
 from spoold.system import lock as locks
 from spoold.system import process
-from spoold.system.channel import Channel
+from spoold.system.channel import Channel, receive_one
 from spoold.worker.call import find
 
 FAREWELL = 5.0
@@ -46,7 +45,8 @@ def warm_up() -> None:
 
 def live(sock: socket.socket, lock: int) -> int:
     """Be the runner of the job that comes as the first frame; the exit code."""
-    frame = Channel(sock, blocking=True).receive()
+    sock.setblocking(True)
+    frame = receive_one(sock)
     if frame is None:
         return 0
     spec = decode_spec(frame[1])
@@ -91,9 +91,10 @@ def _run(spec: JobSpec, channel: Channel, lock: int, log: JobLog) -> Ended:
     try:
         beginning = Beginning(spec, ledger)
     except SpooldError as error:
-        return _finish(spec, ledger, JobEvent.FAILED, str(error))
-    ledger.job("started", workers=spec.granted)
-    ledger.note("source", gen=ledger.history.gen, **beginning.identity(spec))
+        return _fail(ledger, error)
+    ledger.note("started", workers=spec.granted)
+    # durable before any item: records of items without the source they were read from would count as another source's
+    ledger.job("source", gen=ledger.history.gen, **beginning.identity(spec))
     ledger.make_slots(spec.granted)
     runner = Runner(spec, ledger, beginning, channel, lock, log)
     _greet(spec, runner, log, resumed=resumed)
@@ -103,13 +104,11 @@ def _run(spec: JobSpec, channel: Channel, lock: int, log: JobLog) -> Ended:
 
 
 def _greet(spec: JobSpec, runner: Runner, log: JobLog, *, resumed: bool) -> None:
-    log.info(
-        f"run {runner.ledger.history.run} of {spec.job}: {runner.beginning.source.describe()}, handler {spec.handler}"
-    )
-    if runner.beginning.changed:
+    log.info(f"run {runner.ledger.history.run} of {spec.job}: {runner.source}, handler {spec.handler}")
+    if runner.changed:
         log.info("the source changed: what is done is looked up by id")
     elif resumed:
-        log.info(f"resuming: {runner.counts.already_done} already done")
+        log.info(f"resuming: {runner.standing.counts.already_done} already done")
 
 
 def _preload(spec: JobSpec) -> str | None:
@@ -132,51 +131,64 @@ def _see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
     finally:
         runner.engine.kill_all()
         process.kill_and_reap_children(())
-    if event is JobEvent.PAUSED and not runner.paused:
+    if event is JobEvent.PAUSED and not runner.orders.paused:
         runner.ledger.sync_rest()
         return Ended(str(event), reason)  # nothing more can be written
     runner.ledger.sync_all()
-    counts, history = runner.counts, runner.ledger.history
-    counts.in_flight = 0
-    note_open(history, runner.book.deaths)
+    runner.standing.close(runner.book.deaths)
     if event in (JobEvent.PAUSED, JobEvent.DRAINED):
-        event = JobEvent.PAUSED if runner.paused else event
-        runner.ledger.job(str(event), counts=counts)
-        _seal(runner.ledger, log)
-        log.info(f"{event}: {counts.settled} settled")
-        runner.tell_progress()
-        return Ended(str(event), reason)
-    word = runner.patiently(lambda: _finish(spec, runner.ledger, event, reason, runner))
+        return _lay_down(runner, reason, log)
+    word = runner.room.patiently(lambda: _finish(spec, runner.ledger, event, reason, runner))
     if word is None:
-        return Ended(str(JobEvent.DRAINED), runner.held)
+        return Ended(str(JobEvent.DRAINED), runner.room.wanted)
     runner.tell_progress()
-    log.info(f"{word.event}: {counts.ok} ok, {counts.failed} failed, {runner.ran} run now, {runner.rate():.1f}/s")
+    counts, standing = runner.standing.counts, runner.standing
+    log.info(f"{word.event}: {counts.ok} ok, {counts.failed} failed, {standing.ran} run now, {standing.rate():.1f}/s")
     _seal(runner.ledger, log)
     return word
 
 
-def _finish(spec: JobSpec, ledger: Ledger, event: JobEvent, reason: str | None, runner: Runner | None = None) -> Ended:
+def _lay_down(runner: Runner, reason: str | None, log: JobLog) -> Ended:
+    """The run is not over: leave it so that the next start goes on quickly."""
+    event = JobEvent.PAUSED if runner.orders.paused else JobEvent.DRAINED
+    counts = runner.standing.counts
+    runner.ledger.job(str(event), counts=counts)
+    _seal(runner.ledger, log)
+    log.info(f"{event}: {counts.settled} settled")
+    runner.tell_progress()
+    return Ended(str(event), reason)
+
+
+def _finish(spec: JobSpec, ledger: Ledger, event: JobEvent, reason: str | None, runner: Runner) -> Ended:
     """Derive the files, then record the end."""
-    history = ledger.history
-    counts = final_counts(history, runner.counts) if runner else None
-    if event is JobEvent.SUCCEEDED and counts is not None:
+    history, standing = ledger.history, runner.standing
+    counts = standing.final()
+    if event is JobEvent.SUCCEEDED:
         if counts.failed + counts.quarantined + counts.in_doubt:
             event = JobEvent.PARTIAL
-        if runner is not None and runner.ran == 0 and counts.already_done:
+        if standing.ran == 0 and counts.already_done:
             reason = f"nothing to do: {counts.already_done} already done; set `run` to run again"
-    about: dict[str, Any] = {"job": spec.job, "run": history.run, "state": str(event), "error": reason}
-    if counts is not None and runner is not None:
-        started = last(history.jobs, "started")
-        about |= {
-            "started": started.t if started else None,
-            "source": runner.beginning.source.describe(),
-            "handler": spec.handler,
-        }
-        kinds = finish.derive(spec.directory, history) if runner.ran or not _derived(history) else []
-        seconds = monotonic() - runner.began
-        finish.write_report(spec.directory, about, counts, history, kinds, seconds=seconds, ran=runner.ran)
+    started = last(history.jobs, "started")
+    about = {
+        "job": spec.job,
+        "run": history.run,
+        "state": str(event),
+        "error": reason,
+        "started": started.t if started else None,
+        "source": runner.source,
+        "handler": spec.handler,
+    }
+    kinds = finish.derive(spec.directory, history) if standing.ran or not _derived(history) else []
+    seconds, ran = standing.seconds(), standing.ran
+    finish.write_report(spec.directory, about, counts, history, kinds, seconds=seconds, ran=ran)
     ledger.job("finished", state=str(event), error=reason, counts=counts)
     return Ended(str(event), reason)
+
+
+def _fail(ledger: Ledger, error: SpooldError) -> Ended:
+    """The run can't begin."""
+    ledger.job("finished", state=str(JobEvent.FAILED), error=str(error), counts=None)
+    return Ended(str(JobEvent.FAILED), str(error))
 
 
 def _derived(history: History) -> bool:

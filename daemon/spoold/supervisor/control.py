@@ -18,6 +18,7 @@ from spoold.core.manifest import Part
 from spoold.core.messages import Order, Verb
 from spoold.core.text import printable
 from spoold.errors import ManifestError, SpooldError
+from spoold.supervisor import records
 from spoold.supervisor.drop import Drop, Refusal
 from spoold.supervisor.dropbox import Dropbox
 from spoold.supervisor.job import Job
@@ -109,9 +110,13 @@ class Controls:
             )
         if job.name in held:
             raise Waits
+        if job.leftover:
+            held.add(job.name)
+            raise Waits  # two writers of one journal: never
         ident = (found.identity.ino, found.identity.ctime_ns)
         try:
             if job.obeyed != ident:
+                self._let_end(job)
                 self._obey[command.verb](job, command, ident, found)
         except Waits:
             held.add(job.name)
@@ -119,6 +124,12 @@ class Controls:
         self._confirmed.pop(ident, None)
         self._log.info(f"obeyed: {command.verb} {job.name}")
         self._box.remove(found)
+
+    @staticmethod
+    def _let_end(job: Job) -> None:
+        """A run whose end is recorded already, while its runner still leaves, is over: what is asked is asked of that."""
+        if job.runner is not None and job.state is JobState.RUNNING and records.ended(job.directory):
+            raise Waits
 
     def _near(self, name: str) -> str:
         names = [job.name for job in self._table]
@@ -141,6 +152,8 @@ class Controls:
             if job.runner is not None:
                 raise Waits  # its items in flight finish first
             self._table.resume(job)
+        elif job.runner is not None and has_ended(job):
+            raise Waits  # its runner is about to say so
         elif job.state.ended:
             self._table.rerun(job, "rerun", control(ident, drop))
 

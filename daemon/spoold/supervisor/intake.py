@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from spoold.supervisor.config import Limits
 
 _AT_ONCE: Final = 200  # files a call
-_BUDGET: Final = 0.25  # seconds after which a call lets the loop turn
+BUDGET: Final = 0.25  # seconds after which a call lets the loop turn
 _TRY_AGAIN: Final = 5.0  # seconds after trouble
 
 
@@ -72,7 +72,13 @@ class Intake:
     """
 
     def __init__(
-        self, spool: Spool, limits: Limits, workers: int | None = None, *, owners: Iterable[int] | None = None
+        self,
+        spool: Spool,
+        limits: Limits,
+        workers: int | None = None,
+        *,
+        owners: Iterable[int] | None = None,
+        budget: float = BUDGET,
     ) -> None:
         """An intake.
 
@@ -81,8 +87,9 @@ class Intake:
             limits: the administrator's.
             workers: the most that the daemon has to give to a job.
             owners: users whose files are taken; default: the daemon's and root.
+            budget: seconds that one scan may take; a file that was begun is finished.
         """
-        self.spool, self.limits, self.workers = spool, limits, workers
+        self.spool, self.limits, self.workers, self._budget = spool, limits, workers, budget
         self._users = users = frozenset(owners) if owners is not None else frozenset((0, os.geteuid()))
         cap = limits.manifest
         self.incoming = Dropbox(spool.incoming, owners=users, cap=cap)
@@ -115,7 +122,7 @@ class Intake:
                 finish_leftovers(self.spool, box)
 
     def scan(self, now: float) -> Scan:
-        """Take what is complete, at most 200 files or a quarter of a second's work.
+        """Take what is complete, at most 200 files or what the budget of time allows.
 
         Args:
             now: monotonic seconds.
@@ -126,7 +133,7 @@ class Intake:
         done = Scan()
         if not self._queue:
             self._list(done)
-        until = time.monotonic() + _BUDGET
+        until = time.monotonic() + self._budget
         touched: list[Dropbox] = []
         for _ in range(_AT_ONCE):
             if not self._queue or time.monotonic() > until:

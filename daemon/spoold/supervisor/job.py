@@ -49,6 +49,7 @@ class Job:
         deaths: of runners in a row without progress.
         overrides: changes of the spec that a runner asked for.
         next_waits: a manifest waits as next.yaml.
+        leftover: a runner of an earlier daemon still drains, and writes the journal; what is known here is read again when it is gone.
         seen: it was active in this daemon's life.
     """
 
@@ -66,6 +67,7 @@ class Job:
     deaths: int = 0
     overrides: dict[str, Any] = field(default_factory=dict)
     next_waits: bool = False
+    leftover: bool = False
     seen: bool = False
     fresh: bool = True
     counts: Counts = field(default_factory=Counts)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from spoold.supervisor.acceptance import recorded_drops
 from spoold.supervisor.drop import Drop
 from spoold.supervisor.dropbox import TAKEN
+from spoold.system.files import fsync_dir
 
 if TYPE_CHECKING:
     from spoold.spool import Spool
@@ -35,6 +36,8 @@ def finish_leftovers(spool: Spool, box: Dropbox) -> None:
     if listing.taken:
         finish_taken(spool, box, listing.taken)
     known = _recorded(spool, {ino for name in listing.names if (ino := _inode(box, name)) is not None})
+    if known:
+        _make_durable(spool)
     for name in listing.names:
         if _inode(box, name) not in known:
             continue
@@ -48,6 +51,8 @@ def finish_taken(spool: Spool, box: Dropbox, taken: list[str]) -> None:
     """Remove each .taken-INO whose file was accepted or rejected; put back what was renamed in its stead."""
     numbers = {name: parts for name in taken if (parts := _parts(name))}
     known = _recorded(spool, {ino for ino, back in numbers.values() if not back})
+    if known:
+        _make_durable(spool)
     for name, (ino, back) in numbers.items():
         records = known.get(ino, [])
         ours = bool(back or records) and _inode(box, name) == ino
@@ -63,6 +68,13 @@ def _recorded(spool: Spool, inodes: set[int]) -> _Records:
                 if (ino := record.get("ino")) in inodes:
                     found.setdefault(int(str(ino)), []).append(record)
     return found
+
+
+def _make_durable(spool: Spool) -> None:
+    """Sync the names of what was accepted: the daemon that gave them may have been killed before it did."""
+    for name in spool.job_names():
+        fsync_dir(spool.job(name).root)
+    fsync_dir(spool.jobs)
 
 
 def _inode(box: Dropbox, name: str) -> int | None:

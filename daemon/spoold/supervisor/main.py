@@ -76,6 +76,7 @@ class Supervisor:
         """Recover, then take manifests."""
         self.intake.recover()
         self.table.load_all()
+        self.overseer.meet_leftovers()
         self.selector.register(self.signals, selectors.EVENT_READ, lambda: None)
         self.selector.register(self.watcher, selectors.EVENT_READ, self.on_drop)
         self.timers.enter(0, 1, self.rescan)
@@ -99,12 +100,15 @@ class Supervisor:
         return not self.controls.waiting
 
     def waits_in_vain(self, job: Job) -> bool:
-        """Whether a queued job waits for one that is absent, paused, or waits in vain itself."""
-        name = self.table.blocked_by(job)
-        if name is None:
-            return False
-        other = self.table.find(name)
-        return other is None or other.state is JobState.PAUSED or (other is not job and self.waits_in_vain(other))
+        """Whether a queued job waits for one that is absent or paused or, over others, for itself."""
+        met: set[str] = set()
+        while (name := self.table.blocked_by(job)) is not None:
+            other = self.table.find(name)
+            if other is None or other.state is JobState.PAUSED or other.name in met:
+                return True
+            met.add(other.name)
+            job = other
+        return False
 
     def end(self) -> int:
         """Leave the spool in order."""

@@ -11,7 +11,9 @@ from time import monotonic, time
 from spoold.core.job import JobEvent, JobState, TransitionError
 from spoold.core.messages import Done, Ended, Held, Message, Order, Progress, Verb
 from spoold.errors import ManifestError
-from spoold.supervisor import runners
+from spoold.errors import SpooldError
+from spoold.journal.mend import make_durable
+from spoold.supervisor import records, runners
 from spoold.supervisor.job import Job
 from spoold.supervisor.runners import Leftover, RunnerHandle
 from spoold.supervisor.setting import Setting
@@ -50,7 +52,6 @@ class Overseer:
             self.table.fail(job, f"its manifest can't be used: {error}")
             return
         except Leftover as left:
-            job.error = str(left)
             self.wait_for(job, left.pid)
             return
         except OSError as error:
@@ -65,20 +66,28 @@ class Overseer:
         job.started = job.started or time()
         job.rate = 0.0
 
+    def meet_leftovers(self) -> None:
+        """At the start: wait for runners that a killed daemon left, for they still write their journals."""
+        for job in self.table:
+            pid = None if job.state.ended else runners.leftover(job)
+            if pid is not None:
+                self.wait_for(job, pid)
+
     def wait_for(self, job: Job, pid: int) -> None:
-        """An earlier daemon's runner drains: try again when it is gone."""
-        job.not_before = float("inf")
+        """An earlier daemon's runner drains: leave the job alone until it is gone."""
+        job.leftover, job.not_before, job.error = True, float("inf"), str(Leftover(pid))
         try:
             pidfd = os.pidfd_open(pid)
         except OSError:
-            job.not_before = 0.0
+            self.table.reread(job)
             return
 
         def gone() -> None:
             self.selector.unregister(pidfd)
             os.close(pidfd)
             process.reap(pid)
-            job.not_before, job.error = 0.0, None
+            self.table.reread(job)
+            self.changed()
 
         self.selector.register(pidfd, selectors.EVENT_READ, gone)
 
@@ -251,6 +260,10 @@ class Overseer:
         """The runner died without a word: it is started again, unless that leads nowhere."""
         job.deaths += 1
         self.log.warning(f"the runner of {job.name} died: {how}")
+        word = recorded_end(job)
+        if word is not None:
+            self.said_goodbye(job, word)
+            return
         if job.state is JobState.PAUSED and job.error is None:
             return  # an operator's pause stands in the journal
         job.happened(JobEvent.DRAINED)
@@ -260,3 +273,17 @@ class Overseer:
             self.table.fail(job, f"its runner died {job.deaths} times without progress, at last: {how}; see job.log")
             return
         job.not_before = monotonic() + min(LONGEST_DELAY, FIRST_DELAY * 2**job.deaths)
+
+
+def recorded_end(job: Job) -> Ended | None:
+    """The end that a runner put in the journal and was killed before it could tell; None if it had not ended."""
+    found = Job(job.directory)
+    try:
+        make_durable(records.newest(job.directory).path)
+        found.load()
+    except (SpooldError, OSError):
+        return None  # the next start of a runner will meet it again, and say so
+    if not found.state.ended:
+        return None
+    job.counts = found.counts
+    return Ended(str(found.state), found.error)

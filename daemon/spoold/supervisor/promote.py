@@ -45,6 +45,7 @@ def finish_promotion(directory: JobDir) -> None:
     accepted = records.last(found, "accepted")
     if accepted is None or accepted.fields.get("drop") != (waiting_drop(directory, digest) or {"sha256": digest}):
         return  # it waits: the newest run is another drop's
+    fsync_dir(directory.journal)  # a killed daemon may not have: the run must not be lost after its manifest moved
     number = 1
     while os.path.lexists(directory.older_manifest(number)):
         if os.path.samefile(directory.older_manifest(number), directory.manifest):

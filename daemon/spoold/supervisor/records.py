@@ -83,6 +83,15 @@ def state_of(records: Iterable[JobRecord]) -> JobState:
     return state
 
 
+def ended(directory: JobDir) -> bool:
+    """Whether the newest run has its last record.
+
+    Raises:
+        JournalError: the journal can't be read.
+    """
+    return state_of(read(directory)[1]).ended
+
+
 def last(records: Iterable[JobRecord], event: str) -> JobRecord | None:
     """The newest record of that event."""
     return next((record for record in reversed(list(records)) if record.event == event), None)

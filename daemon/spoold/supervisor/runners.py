@@ -66,6 +66,18 @@ class Leftover(Exception):  # noqa: N818 - a state of the world, not an error
         self.pid = pid
 
 
+def leftover(job: Job) -> int | None:
+    """The pid of an earlier daemon's runner that still lives; None if there is none."""
+    try:
+        descriptor = locks.open_lock(job.directory.lock)
+    except OSError:
+        return None
+    try:
+        return locks.owner_process(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def start(job: Job, spec: JobSpec, zygote: ZygoteClient) -> RunnerHandle | None:
     """Start a runner for a job; None if the zygote can't take the request now.
 

@@ -17,6 +17,7 @@ from spoold.spool import Spool
 from spoold.supervisor import records
 from spoold.supervisor.job import Job, Request
 from spoold.supervisor.promote import finish_promotion, promote
+from spoold.system.files import fsync_dir
 
 
 class Parser(Protocol):
@@ -58,6 +59,8 @@ class Table:
         try:
             finish_promotion(job.directory)
             job.load()
+            if not job.state.ended:
+                fsync_dir(job.directory.journal)  # a run whose beginning nobody synced is not to be lost under way
         except (SpooldError, OSError) as error:
             job.state, job.error = JobState.FAILED, str(error)
             self._say(f"job {name} can't be read: {error}")
@@ -96,7 +99,7 @@ class Table:
 
     def take_next(self, job: Job) -> None:
         """Let a waiting manifest take effect, unless a runner is at work."""
-        if not job.next_waits or job.runner is not None:
+        if not job.next_waits or job.runner is not None or job.leftover:
             return
         try:
             promote(job.directory)
@@ -120,6 +123,18 @@ class Table:
         fresh.seen = True
         self._jobs[job.name] = fresh
         self._ask(fresh)
+
+    def reread(self, job: Job) -> None:
+        """A leftover runner is gone: what it wrote last is where the job stands."""
+        job.leftover, job.not_before, job.error = False, 0.0, None
+        try:
+            self._reload(job)
+        except (SpooldError, OSError) as error:
+            self.fail(job, f"its journal can't be read: {error}")
+            return
+        fresh = self._jobs[job.name]
+        if fresh.state.ended or fresh.state is JobState.PAUSED:
+            self.take_next(fresh)
 
     def fail(self, job: Job, reason: str) -> None:
         """The job can't go on; it has no runner."""
@@ -162,7 +177,7 @@ class Table:
     def settle_after(self) -> None:
         """Cancel queued jobs that wait for one that ended badly."""
         for job in self:
-            if job.state is JobState.QUEUED and job.runner is None and job.request is not None:
+            if job.state is JobState.QUEUED and job.runner is None and not job.leftover and job.request is not None:
                 for name in job.request.after:
                     other = self.find(name)
                     if other is not None and other.state in (JobState.FAILED, JobState.CANCELLED):

@@ -1,7 +1,8 @@
 """Framed messages over a stream socket between two processes of one daemon.
 
-A frame is a 4-byte little-endian length, one byte that says which kind of message it is, and the body. The sender that must never block
-(supervisor, runner) queues what the socket does not take; the receiver gets whole frames only. End of file means that the other process is gone.
+A frame is a 4-byte little-endian length, one byte that says which kind of message it is, and the body. The sender
+that must never block (supervisor, runner) queues what the socket does not take; the receiver gets whole frames only.
+End of file means that the other process is gone.
 """
 
 from __future__ import annotations
@@ -130,6 +131,29 @@ class Channel:
         body = bytes(memoryview(self._in)[HEAD.size : end])
         del self._in[:end]
         return kind, body
+
+
+def receive_one(sock: socket.socket) -> tuple[int, bytes] | None:
+    """The next frame of a blocking socket and not a byte more; None once the other end is gone.
+
+    For a process that takes its first frame before it has a `Channel`: what follows is still in the socket.
+    """
+    head = _exactly(sock, HEAD.size)
+    if head is None:
+        return None
+    size, kind = HEAD.unpack(head)
+    body = _exactly(sock, size)
+    return None if body is None else (kind, body)
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes | None:
+    found = bytearray()
+    while len(found) < size:
+        data = sock.recv(min(READ_SIZE, size - len(found)))
+        if not data:
+            return None
+        found += data
+    return bytes(found)
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

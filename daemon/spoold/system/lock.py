@@ -1,7 +1,8 @@
 """Locks that live exactly as long as a process does.
 
-A flock belongs to the open file description: everyone who inherits the descriptor holds it, and it is released by closing only, never by LOCK_UN (that would
-release it for all). A POSIX record lock on the same file belongs to one process and is not inherited: it tells which process is the runner.
+A flock belongs to the open file description: everyone who inherits the descriptor holds it, and it is released by
+closing only, never by LOCK_UN (that would release it for all). A POSIX record lock on the same file belongs to one
+process and is not inherited: it tells which process is the runner.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Log files: one writer each, one line an entry, nothing in them that a user's text could forge.
 
-loguru writes and rotates. `enqueue` stays off (a queue's lock held by a killed process would hang the others), `diagnose` too (it would print values, secrets among
-them). A log that can't be written, because its disk is full or it is gone, is said once on stderr and never holds a job up.
+loguru writes and rotates. `enqueue` stays off (a queue's lock held by a killed process would hang the others),
+`diagnose` too (it would print values, secrets among them). A log that can't be written, because its disk is full or
+it is gone, is said once on stderr and never holds a job up.
 """
 
 from __future__ import annotations

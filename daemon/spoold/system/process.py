@@ -1,6 +1,7 @@
 """What the kernel offers to keep hold of processes: prctl, pidfds, children, and who has a file open.
 
-A process is only ever signalled through a pidfd or as an unreaped child of ours, so that a reused pid is never hit; nobody here calls waitpid(-1).
+A process is only ever signalled through a pidfd or as an unreaped child of ours, so that a reused pid is never hit;
+nobody here calls waitpid(-1).
 """
 
 from __future__ import annotations

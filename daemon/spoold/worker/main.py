@@ -1,7 +1,8 @@
 """The worker: take a chunk, call the handler for each item, write its record, go on.
 
-Promise: the record of an item is in this slot's segment, by one write, before the next item begins; so a kill at any moment costs the item in flight and nothing
-else. Records are synced in groups, when `sync` seconds have passed since the last time and before idling; the runner does it while a long item keeps us.
+Promise: the record of an item is in this slot's segment, by one write, before the next item begins; so a kill at any
+moment costs the item in flight and nothing else. Records are synced in groups, when `sync` seconds have passed since
+the last time and before idling; the runner does it while a long item keeps us.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Turning what a handler returned or raised into the parts of its record.
 
-Sizes are capped here, so that no error and no item can make a record larger than the result limit allows. A result is never cut: one that is too large or not
-JSON makes the item fail with `result`.
+Sizes are capped here, so that no error and no item can make a record larger than the result limit allows. A result is
+never cut: one that is too large or not JSON makes the item fail with `result`.
 """
 
 from __future__ import annotations

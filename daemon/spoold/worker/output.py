@@ -1,8 +1,8 @@
 """What a handler prints or logs goes to the runner, one line at a time, with the item it belongs to.
 
-The pipe carries lines. A line from Python's own streams or logging begins with MARK, a level letter, the item's id as JSON and a tab; a line without it was
-written straight to descriptor 1 or 2, by C code or a program, and is the item's that the runner sees in the slot's shared line. Lines longer than the cap are
-cut there and say so.
+The pipe carries lines. A line from Python's own streams or logging begins with MARK, a level letter, the item's id as
+JSON and a tab; a line without it was written straight to descriptor 1 or 2, by C code or a program, and is the item's
+that the runner sees in the slot's shared line. Lines longer than the cap are cut there and say so.
 """
 
 from __future__ import annotations

@@ -1,0 +1,114 @@
+"""Verbs that show what a job came to: status, report, failures, results. All work while no daemon runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spoold.cli import state
+from spoold.cli.derived import failures_of, report_of, results_of
+from spoold.cli.options import Session, job_argument, json_option, safe_json, say, show_json, spool_option
+from spoold.core.units import format_duration
+from spoold.report.summary import group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@click.command(short_help="Show the jobs and the daemon.")
+@job_argument(required=False)
+@json_option
+@spool_option
+@click.pass_obj
+def status(session: Session, job: str | None) -> int:
+    """Show every job, or one; rate and time left are of the present run."""
+    spool = session.spool
+    found = state.status(spool, None if job is None else [state.find_job(spool, job)])
+    if session.as_json:
+        show_json(found)
+        return 0
+    daemon = found["daemon"]
+    if daemon["running"]:
+        up = "" if daemon["uptime_s"] is None else f", up {format_duration(daemon['uptime_s'])}"
+        say(f"the daemon (pid {daemon['pid'] or 'unknown'}, version {daemon['version']}{up}) runs on {spool.root}")
+    else:
+        say(f"no daemon runs on {spool.root}")
+    if found["jobs"]:
+        _print(lambda screen: screen.jobs(found["jobs"]))
+    else:
+        say("there are no jobs")
+    return 0
+
+
+@click.command(short_help="Show the figures of a job's newest run.")
+@job_argument()
+@json_option
+@spool_option
+@click.pass_obj
+def report(session: Session, job: str) -> int:
+    """Show the figures of a job's newest run: counts, times, slowest items, failures by kind."""
+    content = report_of(session.spool, state.find_job(session.spool, job))
+    if session.as_json:
+        show_json(content)
+    else:
+        _print(lambda screen: screen.report(content))
+    return 0
+
+
+@click.command(short_help="Show what failed, by kind.")
+@job_argument()
+@json_option
+@spool_option
+@click.pass_obj
+def failures(session: Session, job: str) -> int:
+    """Show what failed, by kind: how often, the first and the last, and the command that runs all of them again."""
+    name = state.find_job(session.spool, job)
+    kinds = group(failures_of(session.spool, name))
+    count = sum(kind["count"] for kind in kinds)
+    again = f"spool retry-failures {name}"
+    if session.as_json:
+        show_json({"job": name, "failed": count, "kinds": kinds, "retry": again if count else None})
+    elif not count:
+        say(f"{name}: nothing failed")
+    else:
+        _print(lambda screen: screen.kinds(kinds))
+        say(f"each with its traceback: {session.spool.job(name).failures}")
+        say(f"to run them again: {again}")
+    return 0
+
+
+@click.command(short_help="Print what the handler returned.")
+@job_argument()
+@json_option
+@spool_option
+@click.pass_obj
+def results(session: Session, job: str) -> int:
+    """Print what the handler returned, in source order: a line {"n", "id", "result"} an item.
+
+    \b
+    Example:
+      spool results embed | jq -c .result
+    """
+    write_lines(results_of(session.spool, state.find_job(session.spool, job)))
+    return 0
+
+
+def write_lines(lines: Iterable[bytes]) -> None:
+    """Print JSON lines."""
+    for line in lines:
+        if line.isascii() and b"\x7f" not in line:
+            sys.stdout.buffer.write(line)
+        else:
+            sys.stdout.buffer.write(safe_json(line.decode(errors="replace")).encode())
+    sys.stdout.buffer.flush()
+
+
+def _print(what: Any) -> None:
+    """Print a table; `what` makes it of the module that does."""
+    from spoold.report import terminal  # noqa: PLC0415 - rich takes long, and --json needs none of it
+
+    terminal.console().print(what(terminal))

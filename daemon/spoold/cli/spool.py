@@ -1,0 +1,118 @@
+"""spool: the operator's command. Its verbs stand in modules of their own, loaded when they are used."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from spoold.cli.options import EX_USAGE, Session, exit_code, json_option, spool_option
+from spoold.core.text import printable
+from spoold.errors import SpooldError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_GROUPS: Final[dict[str, dict[str, str]]] = {
+    "Begin": {"demo": "demo:demo", "try": "trial:try_", "validate": "submit:validate", "schema": "submit:schema"},
+    "Run": {"submit": "submit:submit", "wait": "wait:wait", "retry-failures": "change:retry_failures"},
+    "Look": {
+        "status": "show:status",
+        "tail": "tail:tail",
+        "report": "show:report",
+        "failures": "show:failures",
+        "results": "show:results",
+        "verify": "verify:verify",
+    },
+    "Steer": {
+        "pause": "change:pause",
+        "resume": "change:resume",
+        "cancel": "change:cancel",
+        "scale": "change:scale",
+    },
+}
+_VERBS: Final = {verb: place for verbs in _GROUPS.values() for verb, place in verbs.items()}
+_HELP: Final = """Hand jobs to spoold, watch them, and get what came of them.
+
+\b
+  spool demo                    see it work
+  spool try job.yaml            run the first items here, recording nothing
+  spool submit job.yaml --wait
+  spool failures job
+
+Exit: 0 done, 3 no such job, 64 usage, 65 rejected, 74 spool or journal can't be used, 78 configuration; see `spool wait
+--help` for its own. Completion: eval "$(_SPOOL_COMPLETE=bash_source spool)", or zsh_source, or fish_source.
+"""
+
+
+class Verbs(click.Group):
+    """The verbs by task; a misspelt one is answered with the nearest."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Every verb."""
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Load a verb."""
+        if cmd_name not in _VERBS:
+            return None
+        module, _, name = _VERBS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"spoold.cli.{module}"), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb that is meant."""
+        if args and args[0] not in _VERBS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], _VERBS, n=1)
+            remedy = f"did you mean '{near[0]}'?" if near else "`spool --help` lists the verbs"
+            ctx.fail(f"there is no verb '{printable(args[0])}'; {remedy}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs by task."""
+        for group, verbs in _GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl(list(self._lines(ctx, verbs)))
+
+    def _lines(self, ctx: click.Context, verbs: dict[str, str]) -> Iterator[tuple[str, str]]:
+        for verb in verbs:
+            command = self.get_command(ctx, verb)
+            assert command is not None
+            yield verb, command.get_short_help_str(limit=70)
+
+
+@click.group(cls=Verbs, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@spool_option
+@json_option
+@click.version_option(package_name="spoold", prog_name="spool")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Make the session that the verbs share."""
+    context.ensure_object(Session)
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        code = cli.main(prog_name="spool", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        code = EX_USAGE
+    except click.exceptions.Exit as done:
+        code = done.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except SpooldError as error:
+        click.echo(f"spool: {error}", err=True)
+        code = exit_code(error)
+    except BrokenPipeError:
+        # nobody reads on; without this the interpreter complains when it flushes stdout at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code)

@@ -1,0 +1,136 @@
+"""The verb that prints a journal's records as they were written: those of all segments of the newest run, merged by time.
+
+Following holds no file open and begins each look where the last one ended, so that segments may be added, mended, or
+replaced by a new run's meanwhile.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from spoold.cli import state
+from spoold.cli.options import Session, job_argument, json_option, spool_option
+from spoold.cli.show import write_lines
+from spoold.cli.waiting import Changes
+from spoold.core.text import printable
+from spoold.journal.folder import SegmentFile, segment_files
+from spoold.journal.format import ItemRecord
+from spoold.journal.scan import HeaderTornError, Reader, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spoold.journal.scan import Found
+    from spoold.spool import JobDir
+
+_TECHNICAL: Final = ("block", "source", "planned")
+
+
+@dataclass(slots=True)
+class Place:
+    """How far a segment was read: the file, and where its last record ended, whose number is `q`."""
+
+    ino: int
+    end: int = 0
+    q: int = 0
+
+
+class Follower:
+    """Reads what came to a job's newest run since the last look."""
+
+    def __init__(self, directory: JobDir) -> None:
+        self._directory = directory
+        self._places: dict[str, Place] = {}
+
+    def fresh(self) -> Iterator[Found]:
+        """The records that were not read yet, by time as far as the segments are in order themselves."""
+        files = segment_files(self._directory.journal)
+        newest = max((file.run for file in files), default=0)
+        streams = [self._of(file) for file in files if file.run == newest]
+        return heapq.merge(*streams, key=lambda found: found.record.t)
+
+    def _of(self, file: SegmentFile) -> Iterator[Found]:
+        try:
+            with reading(file.path) as descriptor:
+                ino = os.fstat(descriptor).st_ino
+                place = self._places.get(file.path)
+                if place is None or place.ino != ino:
+                    place = self._places[file.path] = Place(ino, q=place.q if place else 0)
+                for found in Reader(descriptor, file.path, start=place.end, q=place.q).records():
+                    place.end, place.q = found.offset + len(found.line), found.record.q
+                    yield found
+        except HeaderTornError:
+            return  # it is being made
+
+
+@click.command(short_help="Print records as they come, all workers' merged.")
+@job_argument()
+@click.option("-f", "--follow", is_flag=True, help="Go on as records come, over restarts and new runs, until ^C.")
+@click.option("-n", "--lines", type=click.IntRange(min=0), metavar="N", help="Begin with the last N records. Default: all.")
+@json_option
+@spool_option
+@click.pass_obj
+def tail(session: Session, job: str, lines: int | None, *, follow: bool) -> int:
+    """Print the records of a job's newest run in the order of time: time, item, what came of it, how long it took.
+
+    --json prints them as they stand in the journal.
+
+    \b
+    Examples:
+      spool tail embed -f
+      spool tail embed --json | jq -c 'select(.s == "failed")'
+    """
+    directory = session.spool.job(state.find_job(session.spool, job))
+    follower = Follower(directory)
+    if not follow:
+        _print(follower.fresh(), lines, raw=session.as_json)
+        return 0
+    with Changes([directory.journal]) as changes:
+        _print(follower.fresh(), lines, raw=session.as_json)
+        while True:
+            changes.wait()
+            _print(follower.fresh(), None, raw=session.as_json)
+
+
+def _print(found: Iterator[Found], lines: int | None, *, raw: bool) -> None:
+    some = found if lines is None else iter(deque(found, maxlen=lines))
+    if raw:
+        write_lines(one.line for one in some)
+        return
+    for one in some:
+        line = _readable(one)
+        if line is not None:
+            sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _readable(found: Found) -> str | None:
+    """A record as a line for people; None for those that only the daemon needs."""
+    record = found.record
+    moment = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(record.t))}.{int(record.t * 1000) % 1000:03d}"
+    if isinstance(record, ItemRecord):
+        took = "" if record.ms is None else f"{record.ms:.2f} ms"
+        again = f" (attempt {record.attempt})" if record.attempt > 1 else ""
+        return f"{moment}  {record.s:<11} {took:>12}  {printable(record.id)}{again}{_error(record)}".rstrip()
+    if record.event in _TECHNICAL:
+        return None
+    fields = {key: value for key, value in record.fields.items() if key in ("state", "error", "workers", "mode", "by")}
+    said = " ".join(f"{key}={printable(json.dumps(value, ensure_ascii=False))}" for key, value in fields.items() if value)
+    return f"{moment}  job {record.event} {said}".rstrip()
+
+
+def _error(record: ItemRecord) -> str:
+    if isinstance(record.error, msgspec.UnsetType):
+        return ""
+    error = msgspec.json.decode(record.error)
+    return printable(f"  {error.get('type')}: {error.get('message')}", 500)

@@ -1,0 +1,111 @@
+"""The interpreter in which `spool try` runs a handler: prepared as a worker is, without a job, a journal or a daemon.
+
+It reads the job from its standard input, and writes one JSON object for each item to the descriptor that it was given.
+What the handler prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from spoold.core.spec import JobSpec, decode_spec
+from spoold.engines.child import prepare_process
+from spoold.errors import SpooldError
+from spoold.registry import make_source
+from spoold.sources.base import Fault
+from spoold.sources.identify import identifier
+from spoold.worker.call import Handler, load
+from spoold.worker.context import Item
+from spoold.worker.line import Line, new_line
+from spoold.worker.outcome import encode_error, encode_result, plain_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def main() -> int:
+    """Try the items; the exit code."""
+    told, count = int(sys.argv[1]), int(sys.argv[2])
+    spec = _take_over(told)
+    with open(told, "wb", buffering=0) as out:
+        try:
+            prepare_process(spec, 0)
+            handler = load(spec.handler, spec.params)
+        except Exception as error:  # noqa: BLE001 - the handler's import may raise anything; that is the answer
+            own = isinstance(error, SpooldError)
+            why = plain_error("", str(error)) if own else encode_error(error)
+            _tell(out, load=msgspec.Raw(why))
+            return 1
+        try:
+            for item_id, raw, fault in islice(_items(spec), count):
+                if fault is None:
+                    _tell(out, id=item_id, **_tried(spec, handler, item_id, raw))
+                else:
+                    _tell(out, id=item_id, ms=None, error=msgspec.Raw(plain_error("malformed", fault)))
+        except SpooldError as error:
+            _tell(out, source=str(error))
+            return 1
+        handler.close()
+    return 0
+
+
+def _take_over(told: int) -> JobSpec:
+    """Read the job; from here on standard input is empty and standard output is standard error."""
+    with open(0, "rb", closefd=False) as stdin:
+        spec = decode_spec(stdin.read())
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    os.set_inheritable(told, False)
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    return spec
+
+
+def _items(spec: JobSpec) -> Iterator[tuple[str, bytes, str | None]]:
+    """Id and JSON text of each record, and what is wrong with one that can't become an item."""
+    source = make_source(spec.source, spec.cwd)
+    identify = identifier(spec.id, source)
+    for batch in source.batches(0):
+        for index, item_id in enumerate(identify.identify(batch)):
+            if isinstance(item_id, Fault):
+                yield batch.place(index), batch.raws[index], item_id.reason
+            else:
+                yield item_id, batch.raws[index], None
+
+
+def _tried(spec: JobSpec, handler: Handler, item_id: str, raw: bytes) -> dict[str, Any]:
+    """What became of an item."""
+    began = perf_counter()
+    result = error = None
+    try:
+        item = msgspec.json.decode(raw)
+        if handler.wants_context:
+            value = handler.call(item, Item(item_id, 1, spec.job, 0, logging.getLogger(spec.job), _LINE))
+        else:
+            value = handler.call(item)
+        result = encode_result(value, spec.result_limit)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as caught:  # noqa: BLE001 - whatever an item raises is that item's alone, also SystemExit
+        error = encode_error(caught)
+    ms = round((perf_counter() - began) * 1e3, 2)
+    sys.stdout.flush()
+    return {"ms": ms, "error": msgspec.Raw(error)} if error else {"ms": ms, "result": msgspec.Raw(result or b"null")}
+
+
+def _tell(out: Any, **fields: Any) -> None:
+    out.write(msgspec.json.encode(fields) + b"\n")
+
+
+_LINE: Line = new_line()
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Tables for a terminal. Everything that users wrote is escaped: it can be no markup and no terminal escape."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from spoold.core.text import printable
+from spoold.core.units import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_WIDE: Final = 160  # columns where there is no terminal
+_STYLES: Final = {
+    "running": "cyan",
+    "succeeded": "green",
+    "partial": "yellow",
+    "paused": "yellow",
+    "failed": "red",
+    "cancelled": "red",
+}
+_SLOWEST: Final = 5
+Row = dict[str, Any]
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A console on `stream` (stdout by default) that colours nothing by itself; NO_COLOR is honoured."""
+    stream = stream or sys.stdout
+    width = None if stream.isatty() else _WIDE
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def text(value: object, style: str = "", limit: int = 200) -> Text:
+    """What users wrote, escaped."""
+    return Text(printable(str(value), limit), style=style)
+
+
+def jobs(rows: Iterable[Row]) -> RenderableType:
+    """The table of `spool status`, and below it why jobs are as they are."""
+    rows = list(rows)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("job", overflow="fold")
+    table.add_column("state")
+    for name in ("done", "total", "ok", "failed", "skipped", "in flight", "rate", "left", "workers"):
+        table.add_column(name, justify="right")
+    table.add_column("since")
+    for row in rows:
+        state = Text(row["state"], style=_STYLES.get(row["state"], ""))
+        table.add_row(text(row["job"]), state, *_numbers(row), _when(row["finished"] or row["started"]))
+    notes = [text(f"{row['job']}: {row['error']}", limit=2000) for row in rows if row["error"]]
+    return Group(table, *notes)
+
+
+def _numbers(row: Row) -> list[str]:
+    bad = row["failed"] + row["quarantined"] + row["in_doubt"]
+    total, left = row["total"], row["remaining"]
+    done = row["ok"] + row["skipped"] + bad + row["duplicates"] + row["elsewhere"] if left is None else total - left
+    workers = row["workers"]
+    return [
+        f"{done:,}",
+        "?" if total is None else f"{total:,}",
+        f"{row['ok']:,}",
+        f"{bad:,}",
+        f"{row['skipped']:,}",
+        f"{row['in_flight']:,}" if row["state"] == "running" else "",
+        _rate(row["rate"]),
+        "" if row["eta_s"] is None else format_duration(row["eta_s"]),
+        f"{workers['now']}/{workers['wanted']}" if workers["wanted"] else "",
+    ]
+
+
+def report(content: Row) -> RenderableType:
+    """report.json as tables."""
+    head = Table(box=box.SIMPLE_HEAD, show_header=False, pad_edge=False)
+    head.add_column("what", style="bold")
+    head.add_column("value", overflow="fold")
+    for what, value in _figures(content):
+        head.add_row(what, value)
+    parts: list[RenderableType] = [head]
+    if content["failures"]:
+        parts.append(kinds(content["failures"]))
+    if content["slowest"]:
+        slow = Table("slowest items", "ms", box=box.SIMPLE_HEAD, pad_edge=False)
+        slow.columns[1].justify = "right"
+        for one in content["slowest"][:_SLOWEST]:
+            slow.add_row(text(one["id"]), f"{one['ms']:,.2f}")
+        parts.append(slow)
+    return Group(*parts)
+
+
+def _figures(content: Row) -> Iterable[tuple[str, Text]]:
+    state = content["state"]
+    yield "job", text(f"{content['job']}, run {content['run']}")
+    yield "state", Text(state, style=_STYLES.get(state, ""))
+    if content.get("error"):
+        yield "because", text(content["error"], limit=2000)
+    if content.get("source"):
+        yield "source", text(content["source"])
+    if content.get("handler"):
+        yield "handler", text(content["handler"])
+    for name in ("total", "already_done", "ok", "failed", "skipped", "quarantined", "in_doubt", "duplicates"):
+        if content[name] or name in ("total", "ok", "failed"):
+            count = content[name]
+            yield name.replace("_", " "), Text("?" if count is None else f"{count:,}")
+    if content["success_rate"] is not None:
+        yield "success rate", Text(f"{content['success_rate']:.2%}")
+    took = f"{format_duration(content['seconds'])} for {content['ran']:,} items"
+    yield "time", Text(f"{took}, {_rate(content['rate'])}" if content["rate"] is not None else took)
+    times = content["duration_ms"]
+    if times["p50"] is not None:
+        yield "an item", Text(", ".join(f"{name} {times[name]:,.2f} ms" for name in ("p50", "p95", "p99")))
+    if content["tries"]["worker_deaths"] or content["tries"]["retried"]:
+        tries = content["tries"]
+        yield (
+            "attempts",
+            Text(f"{tries['attempts']:,}, {tries['retried']:,} retried, {tries['worker_deaths']:,} workers died"),
+        )
+
+
+def kinds(found: Iterable[Row]) -> Table:
+    """Failures by kind, with an example of each."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("failures", style="red", overflow="fold")
+    table.add_column("count", justify="right")
+    table.add_column("example", overflow="fold")
+    table.add_column("says", overflow="fold")
+    for kind in found:
+        table.add_row(text(kind["type"]), f"{kind['count']:,}", *_example(kind["first"]))
+        if kind["count"] > 1:
+            table.add_row("", "", *_example(kind["last"]))
+    return table
+
+
+def _example(one: Row) -> tuple[Text, Text]:
+    return text(one["id"], limit=120), text(one["message"], limit=300)
+
+
+def _rate(rate: float | None) -> str:
+    if rate is None:
+        return ""
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"
+
+
+def _when(moment: float | None) -> str:
+    return "" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))

@@ -1,0 +1,89 @@
+"""The index by id: what older generations have done is found, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from spoold.journal import index as module
+from spoold.journal.format import item_payload
+from spoold.journal.index import Done, DoneIndex
+from spoold.journal.segment import Segment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UID = "ab" * 16
+
+
+def write(folder: Path, run: int, gen: int, items: list[tuple[int, str, str, bytes | None]]) -> None:
+    segment = Segment.create(str(folder), job="demo", uid=UID, run=run, gen=gen, slot=1)
+    for n, item_id, status, result in items:
+        segment.append(item_payload(n, msgspec.json.encode(item_id), status, t=1.0, result=result))
+    segment.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "journal"
+    made.mkdir()
+    return made
+
+
+def test_lookup(folder: Path) -> None:
+    """Done items of the older generations are found with status and result; failed and unknown ones are not."""
+    write(folder, 1, 1, [(0, "a", "ok", b"[1]"), (1, "b", "failed", None), (2, "", "skipped", None)])
+    write(folder, 2, 2, [(0, "c", "kept", b"2"), (1, "newline\n\0", "ok", None)])
+    write(folder, 3, 3, [(0, "d", "ok", None)])
+    with DoneIndex(str(folder), job="demo", gen=3) as index:
+        assert index.lookup("a") == Done("ok", b"[1]")
+        assert index.lookup("") == Done("skipped", None)
+        assert index.lookup("c") == Done("kept", b"2")
+        assert index.lookup("newline\n\0") == Done("ok", None)
+        assert [index.lookup(item_id) for item_id in ("b", "d", "e")] == [None, None, None]
+
+
+def test_newest_record_counts(folder: Path) -> None:
+    """Of several records of one id, that of the newest generation and run is taken."""
+    write(folder, 1, 1, [(0, "a", "ok", b'"old"')])
+    write(folder, 2, 2, [(5, "a", "kept", b'"new"')])
+    with DoneIndex(str(folder), job="demo", gen=3) as index:
+        assert index.lookup("a") == Done("kept", b'"new"')
+
+
+def test_same_hash(folder: Path) -> None:
+    """Ids with the same hash are told apart by their records."""
+    seen: dict[int, str] = {}
+    pair: tuple[str, str] | None = None
+    for n in range(100_000):
+        text = hashlib.md5(b"%d" % n).hexdigest()
+        other = seen.setdefault(zlib.crc32(text.encode()) >> 8, text)
+        if other != text:
+            pair = (other, text)
+            break
+    assert pair is not None
+    write(folder, 1, 1, [(0, pair[0], "ok", b"0")])
+    with DoneIndex(str(folder), job="demo", gen=2) as index:
+        assert index.lookup(pair[0]) == Done("ok", b"0")
+        assert index.lookup(pair[1]) is None
+
+
+def test_empty(folder: Path) -> None:
+    """Nothing done, nothing found."""
+    write(folder, 1, 1, [(0, "a", "failed", None)])
+    for gen in (1, 2):
+        with DoneIndex(str(folder), job="demo", gen=gen) as index:
+            assert index.lookup("a") is None
+
+
+def test_sorted_in_pieces(folder: Path) -> None:
+    """More items than are sorted at once are all found."""
+    count = module._PIECE + 500
+    write(folder, 1, 1, [(n, f"item {n}", "ok", None) for n in range(count)])
+    with DoneIndex(str(folder), job="demo", gen=2) as index:
+        assert all(index.lookup(f"item {n}") for n in range(0, count, 997))
+        assert index.lookup(f"item {count}") is None
