@@ -16,3 +16,13 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     one = Daemon(tmp_path)
     yield one
     one.kill_everything()
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A running daemon that the tests of a module share; each drops jobs of its own name, none stops it."""
+    one = Daemon(tmp_path_factory.mktemp("serving"))
+    one.shared = True
+    one.start(config={"max_jobs": 8, "max_workers": 16, "limits": {"result": "64KiB"}})
+    yield one
+    one.kill_everything()

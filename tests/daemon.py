@@ -111,23 +111,22 @@ class Daemon:
                         return True
         return False
 
-    def titled(self, word: str) -> list[psutil.Process]:
-        """The daemon's descendants whose title has this word: zygote, runner, worker."""
-        return [process for process in self.processes() if f"spoold: {word}" in " ".join(process.cmdline())]
+    def titled(self, word: str, job: str = "") -> list[psutil.Process]:
+        """The daemon's descendants whose title has this word (zygote, runner, worker), of one job or of all."""
+        return [process for process in self.processes() if _is_titled(process, word, job)]
 
     def kill_everything(self) -> None:
         """End every process of this spool."""
-        for _ in range(5):
-            left = self.processes()
-            if not left:
-                break
-            for process in left:
-                with suppress(psutil.Error):
-                    process.kill()
-            psutil.wait_procs(left, timeout=2)
         if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
+        eventually(self._kill_what_is_left, "every process of this spool to end")
+
+    def _kill_what_is_left(self) -> bool:
+        left = self.processes()
+        for process in left:
+            with suppress(psutil.Error):
+                process.kill()
+        return not left
 
     # ------------------------------------------------------------------ the spool
 
@@ -252,6 +251,13 @@ class Daemon:
         """What the daemon wrote to its standard error."""
         path = self.folder / "stderr"
         return path.read_text() if path.exists() else ""
+
+
+def _is_titled(process: psutil.Process, word: str, job: str) -> bool:
+    with suppress(psutil.Error):
+        title = " ".join(process.cmdline()).rstrip()
+        return title.startswith(f"spoold: {word}") and title.endswith(f" of {job}" if job else "")
+    return False
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

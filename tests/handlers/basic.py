@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from typing import Any
@@ -36,6 +37,19 @@ def slow_ledger(item: dict[str, Any]) -> Any:
     time.sleep(item.get("seconds", 0.01))
     note(item)
     return item.get("id")
+
+
+def told(item: dict[str, Any]) -> Any:
+    """Tell the ledger at the beginning and, as much later as the item says (10 ms), at the end."""
+    note({"id": f"{item.get('id')} begins"})
+    return slow_ledger(item)
+
+
+def program(item: dict[str, Any]) -> None:
+    """Start a program that would sleep for long, tell the ledger of it, and wait for its end."""
+    sleeper = subprocess.Popen(["/bin/sleep", "300"])
+    note({"id": f"{item['id']} {sleeper.pid}"})
+    sleeper.wait()
 
 
 def second(item: dict[str, Any]) -> Any:

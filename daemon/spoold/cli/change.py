@@ -154,7 +154,7 @@ def scale(session: Session, job: str, workers: int) -> int:
 @spool_option
 @click.pass_obj
 def retry_failures(session: Session, job: str, *, wait: bool) -> int:
-    """Run the items that failed again; they are read from the source anew, so a mended record counts.
+    r"""Run the items that failed again; they are read from the source anew, so a mended record counts.
 
     \b
     Example:

@@ -71,17 +71,16 @@ def report_of(spool: Spool, name: str) -> dict[str, Any]:
 def _summary(spool: Spool, directory: JobDir) -> dict[str, Any]:
     from spoold.report.summary import group, summarise  # noqa: PLC0415 - as above
     from spoold.runner import finish  # noqa: PLC0415 - as above
-    from spoold.runner.standing import counts_of, final_counts  # noqa: PLC0415 - as above
+    from spoold.runner.standing import Standing  # noqa: PLC0415 - as above
 
     row = state.job_row(spool, directory.name)
     history = _history(directory)
-    counts = counts_of(history, total=row["total"], duplicates=row["duplicates"])
-    if row["state"] in state.ENDED:
-        counts = final_counts(history, counts)
+    standing = Standing(history, total=row["total"], duplicates=row["duplicates"])
+    counts = standing.final() if row["state"] in state.ENDED else standing.counts
     about = {name: row[name] for name in ("job", "state", "error", "started")} | {"run": history.run}
-    settled = [one for one in history.jobs if one.event == "started"]
+    lives = [one.t for one in history.jobs if one.event == "started"]
     until = row["finished"] or _last_written(directory)
-    seconds = max(0.0, until - settled[-1].t) if settled else 0.0
+    seconds = max(0.0, until - lives[-1]) if lives else 0.0
     kinds = group(finish.failures(directory.journal, history))
     return summarise(about, counts, history.tally, kinds, seconds=seconds, ran=len(history.settled))
 

@@ -1,8 +1,8 @@
 """Dropping a file for the daemon, and finding out what became of it.
 
-The file is written under a name that the daemon leaves alone and then renamed, so it is never read in part. It stays open
-here, which keeps its inode number from being given to another file, and has a modification time of its own: by these two
-and its digest the daemon's records of it are known.
+The file is written under a name that the daemon leaves alone and then renamed, so it is never read in part. It stays
+open here, which keeps its inode number from being given to another file, and has a modification time of its own: by
+these two and its digest the daemon's records of it are known.
 """
 
 from __future__ import annotations

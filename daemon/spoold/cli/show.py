@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +85,7 @@ def failures(session: Session, job: str) -> int:
 @spool_option
 @click.pass_obj
 def results(session: Session, job: str) -> int:
-    """Print what the handler returned, in source order: a line {"n", "id", "result"} an item.
+    r"""Print what the handler returned, in source order: a line {"n", "id", "result"} an item.
 
     \b
     Example:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from spoold.cli.options import EX_USAGE, Session, exit_code, json_option, spool_option
+from spoold.cli.options import EX_USAGE, RejectedError, Session, exit_code, json_option, spool_option
 from spoold.core.text import printable
 from spoold.errors import SpooldError
 
@@ -109,7 +109,7 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         code = 130
     except SpooldError as error:
-        click.echo(f"spool: {error}", err=True)
+        click.echo(f"spool: {'rejected: ' if isinstance(error, RejectedError) else ''}{error}", err=True)
         code = exit_code(error)
     except BrokenPipeError:
         # nobody reads on; without this the interpreter complains when it flushes stdout at its end

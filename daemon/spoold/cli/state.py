@@ -1,7 +1,7 @@
 """What there is to know of a spool, whether or not a daemon runs on it.
 
-A job that is not over is as status.json says, while the daemon that wrote it holds the spool's lock; every other job is as
-its journal says.
+A job that is not over is as status.json says, while the daemon that wrote it holds the spool's lock; every other job is
+as its journal says.
 """
 
 from __future__ import annotations
@@ -109,12 +109,12 @@ def from_journal(spool: Spool, name: str) -> dict[str, Any]:
 def _count(job: Job) -> None:
     """The daemon was killed: nobody wrote the numbers down, but every record is there."""
     from spoold.journal.replay import replay  # noqa: PLC0415 - seldom needed
-    from spoold.runner.standing import counts_of  # noqa: PLC0415 - the same
+    from spoold.runner.standing import Standing  # noqa: PLC0415 - the same
 
     history = replay(job.directory.journal, job=job.name, processes=1)
     planned = [one.fields for one in history.jobs if one.event == "planned" and one.fields.get("gen") == history.gen]
     total, duplicates = (planned[-1]["items"], planned[-1]["duplicates"]) if planned else (None, 0)
-    job.counts = counts_of(history, total=total, duplicates=duplicates)
+    job.counts = Standing(history, total=total, duplicates=duplicates).counts
 
 
 def _wanted(job: Job) -> int:

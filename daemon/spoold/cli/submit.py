@@ -27,7 +27,7 @@ from spoold.core.text import printable
 from spoold.errors import ManifestError, SpooldError
 from spoold.supervisor import config as configuration
 from spoold.supervisor import manifests
-from spoold.supervisor.dropbox import takeable
+from spoold.supervisor.drop import takeable
 from spoold.supervisor.manifests import stem_of
 
 if TYPE_CHECKING:
@@ -107,10 +107,10 @@ def put(spool: Spool, ready: Prepared) -> Dropped:
 @spool_option
 @click.pass_obj
 def submit(session: Session, files: tuple[str, ...], run: str | None, *, wait: bool) -> int:
-    """Hand manifests to the daemon: drop a copy of each FILE into incoming/.
+    r"""Hand manifests to the daemon: drop a copy of each FILE into incoming/.
 
-    A manifest without `cwd` gets its own folder as `cwd`. Returns when the daemon has taken them (exit 0) or rejected one
-    (exit 65, the reason on stderr). Without a daemon they are taken at its start.
+    A manifest without `cwd` gets its own folder as `cwd`. Returns when the daemon has taken them (exit 0) or rejected
+    one (exit 65, the reason on stderr). Without a daemon they are taken at its start.
 
     \b
     Examples:
@@ -195,7 +195,7 @@ def _told(spool: Spool, job: str) -> dict[str, Any]:
 @spool_option
 @click.pass_obj
 def validate(session: Session, files: tuple[str, ...]) -> int:
-    """Check manifests as the daemon would, and drop nothing; exit 65 if one is wrong.
+    r"""Check manifests as the daemon would, and drop nothing; exit 65 if one is wrong.
 
     \b
     Example:

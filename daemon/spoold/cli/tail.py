@@ -1,4 +1,4 @@
-"""The verb that prints a journal's records as they were written: those of all segments of the newest run, merged by time.
+"""The verb that prints a journal's records: those of all segments of the newest run, merged by time.
 
 Following holds no file open and begins each look where the last one ended, so that segments may be added, mended, or
 replaced by a new run's meanwhile.
@@ -76,12 +76,14 @@ class Follower:
 @click.command(short_help="Print records as they come, all workers' merged.")
 @job_argument()
 @click.option("-f", "--follow", is_flag=True, help="Go on as records come, over restarts and new runs, until ^C.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), metavar="N", help="Begin with the last N records. Default: all.")
+@click.option(
+    "-n", "--lines", type=click.IntRange(min=0), metavar="N", help="Begin with the last N records. Default: all."
+)
 @json_option
 @spool_option
 @click.pass_obj
 def tail(session: Session, job: str, lines: int | None, *, follow: bool) -> int:
-    """Print the records of a job's newest run in the order of time: time, item, what came of it, how long it took.
+    r"""Print the records of a job's newest run in the order of time: time, item, what came of it, how long it took.
 
     --json prints them as they stand in the journal.
 
@@ -125,7 +127,9 @@ def _readable(found: Found) -> str | None:
     if record.event in _TECHNICAL:
         return None
     fields = {key: value for key, value in record.fields.items() if key in ("state", "error", "workers", "mode", "by")}
-    said = " ".join(f"{key}={printable(json.dumps(value, ensure_ascii=False))}" for key, value in fields.items() if value)
+    said = " ".join(
+        f"{key}={printable(json.dumps(value, ensure_ascii=False))}" for key, value in fields.items() if value
+    )
     return f"{moment}  job {record.event} {said}".rstrip()
 
 

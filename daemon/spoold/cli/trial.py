@@ -31,7 +31,7 @@ _LONGEST: Final = 2000  # characters of a result that are shown to people
 @spool_option
 @click.pass_obj
 def try_(session: Session, file: str, items: int) -> int:
-    """Run the first items of the manifest FILE in the foreground, in a process that is prepared as a worker is.
+    r"""Run the first items of the manifest FILE in the foreground, in a process that is prepared as a worker is.
 
     Shows what the handler returned, or the traceback; records nothing, needs no daemon. Exit 1 if an item failed.
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def verify(session: Session, job: str | None) -> int:
     """Check every record of a job's journal, or of all; exit 1 when one is damaged or missing.
 
-    Each damage is named by its file and byte; only what stands there is void, and its item runs again at the next start.
+    Each damage is named by its file and byte; only what stands there is void, and its item runs again when the job
+    starts next.
     """
     spool = session.spool
     names = state.job_names(spool) if job is None else [state.find_job(spool, job)]
@@ -33,8 +34,10 @@ def verify(session: Session, job: str | None) -> int:
         show_json(found)
     for one in found:
         for damage in one["damage"] if not session.as_json else ():
-            click.echo(printable(f"{damage['path']}: byte {damage['offset']}: {damage['kind']}: {damage['detail']}", 8192))
-        say(f"{one['job']}: {one['records']:,} records in {one['segments']} segments, {len(one['damage'])} damaged places")
+            place = f"{damage['path']}: byte {damage['offset']}"
+            click.echo(printable(f"{place}: {damage['kind']}: {damage['detail']}", 8192))
+        read = f"{one['records']:,} records in {one['segments']} segments"
+        say(f"{one['job']}: {read}, {len(one['damage'])} damaged places")
     return 1 if any(one["damage"] for one in found) else 0
 
 

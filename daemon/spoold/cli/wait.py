@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 import click
 
 from spoold.cli import state, waiting
 from spoold.cli.options import Session, job_argument, json_option, say, show_json, spool_option
 from spoold.core.units import parse_duration
 
+if TYPE_CHECKING:
+    from spoold.spool import Spool
 
-class Duration(click.ParamType):
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in newer clicks only
     """Seconds, written `90`, `30s` or `1h30m`."""
 
     name = "duration"
@@ -30,7 +36,7 @@ class Duration(click.ParamType):
 @spool_option
 @click.pass_obj
 def wait(session: Session, jobs: tuple[str, ...], timeout: float | None) -> int:
-    """Wait until jobs have ended.
+    r"""Wait until jobs have ended; what was dropped before counts, also if the daemon has not taken it yet.
 
     Exit: 0 all succeeded, 1 one is partial, 2 one failed or was cancelled, 3 there is no such job, 124 the time is up.
 
@@ -39,11 +45,16 @@ def wait(session: Session, jobs: tuple[str, ...], timeout: float | None) -> int:
       spool wait embed --timeout 2h && deploy
     """
     spool = session.spool
-    names = list(dict.fromkeys(state.find_job(spool, job) for job in jobs))
-    if state.daemon_pid(spool) is None and any(row["state"] not in state.ENDED for row in _rows(session, names)):
+    began = time.monotonic()
+    if state.daemon_pid(spool) is None and _needs_daemon(spool, jobs):
         say(f"no daemon runs on {spool.root}: nothing will happen before one is started")
-    ended = waiting.ends(spool, names, timeout)
-    rows = _rows(session, names) if ended is None else [ended[name] for name in names]
+    if not waiting.lying_taken(spool, timeout):
+        say("what was dropped has not been taken yet")
+        return waiting.EX_TIMEOUT
+    names = list(dict.fromkeys(state.find_job(spool, job) for job in jobs))
+    left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
+    ended = waiting.ends(spool, names, left)
+    rows = state.status(spool, names)["jobs"] if ended is None else [ended[name] for name in names]
     for row in rows:
         say(waiting.ended_line(row) if row["state"] in state.ENDED else f"{row['job']} is still {row['state']}")
     if session.as_json:
@@ -51,6 +62,9 @@ def wait(session: Session, jobs: tuple[str, ...], timeout: float | None) -> int:
     return waiting.EX_TIMEOUT if ended is None else waiting.code_of(rows)
 
 
-def _rows(session: Session, names: list[str]) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = state.status(session.spool, names)["jobs"]
-    return rows
+def _needs_daemon(spool: Spool, jobs: tuple[str, ...]) -> bool:
+    """Whether these jobs can't end without one."""
+    if waiting.lying(spool):
+        return True
+    rows = state.status(spool, [state.find_job(spool, job) for job in jobs])["jobs"]
+    return any(row["state"] not in state.ENDED for row in rows)

@@ -1,13 +1,16 @@
-"""Waiting for something to be so: woken by what changes in the spool, with a deadline, and now and then without an event."""
+"""Waiting for something to be so: woken by what changes in the spool, and now and then without an event."""
 
 from __future__ import annotations
 
+import logging
+import os
 import selectors
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from spoold.cli import state
 from spoold.core.text import printable
+from spoold.supervisor.drop import takeable
 from spoold.supervisor.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -26,11 +29,13 @@ class Changes:
     """What changes in some folders; a context manager."""
 
     def __init__(self, folders: Iterable[str]) -> None:
+        # what it says of events that come while it stops is of no interest to anybody
+        logging.getLogger("watchdog").addHandler(logging.NullHandler())
         self._watcher = Watcher(folders)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._watcher, selectors.EVENT_READ)
 
-    def __enter__(self) -> Changes:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,6 +68,29 @@ def until(look: Callable[[], T | None], folders: Iterable[str], seconds: float |
                 return None
             changes.wait(left)
     return found
+
+
+def lying(spool: Spool) -> list[str]:
+    """The manifests and commands that the daemon has not dealt with."""
+    return [path for folder in (spool.incoming, spool.control) for path in _files(folder)]
+
+
+def lying_taken(spool: Spool, seconds: float | None) -> bool:
+    """Wait until the daemon has dealt with everything that lies there now; whether it did in time."""
+    left = lying(spool)
+
+    def look() -> bool | None:
+        left[:] = [path for path in left if os.path.lexists(path)]
+        return None if left else True
+
+    return until(look, [spool.incoming, spool.control], seconds) or False
+
+
+def _files(folder: str) -> list[str]:
+    try:
+        return [f"{folder}/{name}" for name in os.listdir(folder) if takeable(name)]
+    except FileNotFoundError:
+        return []
 
 
 def ends(spool: Spool, names: Iterable[str], seconds: float | None) -> dict[str, dict[str, Any]] | None:

@@ -67,10 +67,11 @@ def _fit(book: Book, out: Outcome) -> None:
 
 
 def _fill(book: Book, out: Outcome) -> None:
-    """Keep DEPTH chunks with each worker; but nobody gets a second one before everybody has one."""
+    """Keep DEPTH chunks of quick items with each worker; but nobody gets a second one before everybody has one."""
+    depth_now = DEPTH if book.pace.quick else 1
     slots = book.fillable()
     expected = {slot.number: len(slot.outstanding) for slot in slots}
-    for depth in range(1, DEPTH + 1):
+    for depth in range(1, depth_now + 1):
         short = [slot for slot in slots if expected[slot.number] < depth]
         for sharers, slot in zip(range(len(short), 0, -1), short, strict=True):
             if not any(chunk.alone for chunk in slot.outstanding):

@@ -35,6 +35,14 @@ class Pace:
         fitting = MOST if self._average * MOST <= TARGET else max(1, int(TARGET / self._average))
         self.size = min(fitting, self.size * GROWTH)
 
+    @property
+    def quick(self) -> bool:
+        """Whether items are known to be so quick that a worker would wait for its next chunk if it had no second one.
+
+        Behind a long item a chunk would only be kept from workers that idle: nobody can take it back before that item ends.
+        """
+        return self._average is not None and self._average <= TARGET
+
     def worth(self, items: int) -> bool:
         """Whether `items` that one worker holds, one of them begun, are worth sharing with an idle worker."""
         return items > 1 and (self._average is None or items * self._average > WORTH)

@@ -45,6 +45,7 @@ class LocalWorker:
         self.segment = segment
         self.sent: dict[int, Chunk] = {}
         self.done: dict[int, int] = {}
+        self.recent: Chunk | None = None
         self.acked: int | None = None
         self.loaded = False
         self.ours = False
@@ -54,11 +55,11 @@ class LocalWorker:
         self.load_by: float | None = None
 
     def item_id(self) -> str | None:
-        """The item it is busy with."""
+        """The item it began last; its chunk may be done when what it wrote is read."""
         now = begun(self.line)
         if now is not None:
-            for chunk in self.sent.values():
-                if now[0] in chunk.ns:
+            for chunk in (*self.sent.values(), self.recent):
+                if chunk is not None and now[0] in chunk.ns:
                     return chunk.ids[chunk.ns.index(now[0])]
         return None
 
@@ -220,6 +221,7 @@ class LocalEngine:
                 worker.done[ack.key] = ack.done
                 worker.segment.note(ack.size, ack.q)
                 if ack.last:
+                    worker.recent = chunk
                     del worker.sent[ack.key], worker.done[ack.key]
                 if ack.tally:
                     self._host.counted(ack.tally)

@@ -166,7 +166,7 @@ def _finish(spec: JobSpec, ledger: Ledger, event: JobEvent, reason: str | None, 
     if event is JobEvent.SUCCEEDED:
         if counts.failed + counts.quarantined + counts.in_doubt:
             event = JobEvent.PARTIAL
-        if standing.ran == 0 and counts.already_done:
+        if standing.ran == 0 and counts.already_done and _lives(history) == 1:
             reason = f"nothing to do: {counts.already_done} already done; set `run` to run again"
     started = last(history.jobs, "started")
     about = {
@@ -189,6 +189,14 @@ def _fail(ledger: Ledger, error: SpooldError) -> Ended:
     """The run can't begin."""
     ledger.job("finished", state=str(JobEvent.FAILED), error=str(error), counts=None)
     return Ended(str(JobEvent.FAILED), str(error))
+
+
+def _lives(history: History) -> int:
+    """How often this run was started; one that was killed before its end was recorded has done something."""
+    count = 0
+    for record in history.jobs:
+        count = 0 if record.event == "accepted" else count + (record.event == "started")
+    return count
 
 
 def _derived(history: History) -> bool:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from spoold.core.job import JobEvent
 from spoold.core.messages import Held
 from spoold.errors import JournalError
-from spoold.journal.failure import SegmentFull
+from spoold.journal.failure import SegmentBroken, SegmentFull
 from spoold.runner.joblog import JobLog
 from spoold.runner.orders import Orders, Stopped
 
@@ -87,6 +87,8 @@ def _want_of_room(error: OSError | JournalError) -> SegmentFull | None:
     """The error as a lack of space, which passes; None if it is something else."""
     if isinstance(error, SegmentFull):
         return error
+    if isinstance(error, SegmentBroken):
+        return None  # a failed sync is not tried again, whatever it failed for
     cause = error if isinstance(error, OSError) else error.__cause__
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
         return SegmentFull(cause.errno, cause.filename)

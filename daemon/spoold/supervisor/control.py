@@ -152,8 +152,6 @@ class Controls:
             if job.runner is not None:
                 raise Waits  # its items in flight finish first
             self._table.resume(job)
-        elif job.runner is not None and has_ended(job):
-            raise Waits  # its runner is about to say so
         elif job.state.ended:
             self._table.rerun(job, "rerun", control(ident, drop))
 

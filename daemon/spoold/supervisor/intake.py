@@ -120,6 +120,7 @@ class Intake:
             box = Dropbox(folder, owners=self._users, cap=LARGEST_MANIFEST, strict=strict, own=self._own)
             with contextlib.closing(box):
                 finish_leftovers(self.spool, box)
+        finish_taken(self.spool, self.control, self.control.listing().taken, commands=True)
 
     def scan(self, now: float) -> Scan:
         """Take what is complete, at most 200 files or what the budget of time allows.

@@ -47,15 +47,22 @@ def finish_leftovers(spool: Spool, box: Dropbox) -> None:
     box.sync()
 
 
-def finish_taken(spool: Spool, box: Dropbox, taken: list[str]) -> None:
-    """Remove each .taken-INO whose file was accepted or rejected; put back what was renamed in its stead."""
+def finish_taken(spool: Spool, box: Dropbox, taken: list[str], *, commands: bool = False) -> None:
+    """Remove each .taken-INO whose file was accepted or rejected; put back what was renamed in its stead.
+
+    Args:
+        spool: whose jobs know.
+        box: the folder.
+        taken: the names.
+        commands: they are no manifests, so no journal has their drops; they were obeyed before they got such a name.
+    """
     numbers = {name: parts for name in taken if (parts := _parts(name))}
     known = _recorded(spool, {ino for ino, back in numbers.values() if not back})
     if known:
         _make_durable(spool)
     for name, (ino, back) in numbers.items():
         records = known.get(ino, [])
-        ours = bool(back or records) and _inode(box, name) == ino
+        ours = bool(commands or back or records) and _inode(box, name) == ino
         box.finish(name, back or (records[-1]["name"] if records else f"{ino}.yaml"), ours=ours)
 
 

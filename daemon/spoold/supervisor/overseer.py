@@ -10,8 +10,7 @@ from time import monotonic, time
 
 from spoold.core.job import JobEvent, JobState, TransitionError
 from spoold.core.messages import Done, Ended, Held, Message, Order, Progress, Verb
-from spoold.errors import ManifestError
-from spoold.errors import SpooldError
+from spoold.errors import ManifestError, SpooldError
 from spoold.journal.mend import make_durable
 from spoold.supervisor import records, runners
 from spoold.supervisor.job import Job

@@ -78,7 +78,10 @@ class Zygote:
                     return
 
     def _receive(self) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self._channel, MESSAGE, 2)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._channel, MESSAGE, 2)
+        except ConnectionResetError:
+            return False  # killed before it had read everything we told
         if not data:
             return False
         order = msgspec.json.decode(data, type=Start)

@@ -1,0 +1,59 @@
+"""The daemon under strace: killed at the n-th system call of a kind, or with what it does written down."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.daemon import DEADLINE, Daemon
+
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+
+_CALL = re.compile(r"\d+ +(\d+\.\d+) (?:<\.\.\. )?(\w+)(?: resumed>|\(\d+<([^>]*)>)")
+
+
+class Call(NamedTuple):
+    """A system call that began, or ended if another process came between: when, which, on what file."""
+
+    time: float
+    name: str
+    path: str
+
+
+def run_traced(daemon: Daemon, calls: str, *, paths: list[Path] | None = None, inject: str | None = None) -> int:
+    """Run the daemon until it is idle, and all it starts, under strace; the exit code, negative for a signal.
+
+    Args:
+        daemon: on whose spool.
+        calls: the system calls that are traced, comma-separated.
+        paths: only those on these files.
+        inject: what is done to them, `signal=KILL:when=3`; the n-th call is counted in each process.
+    """
+    command = ["strace", "-f", "-qq", "-y", "-ttt", "-o", str(daemon.folder / "trace"), "-e", f"trace={calls}"]
+    command += [word for path in paths or [] for word in ("-P", str(path))]
+    command += ["-e", f"inject={calls}:{inject}"] if inject else []
+    command += [sys.executable, "-m", "spoold", "--spool", str(daemon.spool), "--until-idle"]
+    with (daemon.folder / "stderr").open("ab") as stderr:
+        daemon.process = subprocess.Popen(
+            command, env=daemon.env, stdout=stderr, stderr=stderr, cwd=daemon.folder, start_new_session=True
+        )
+    return daemon.process.wait(DEADLINE)
+
+
+def was_hit(daemon: Daemon) -> bool:
+    """Whether the injected fault happened."""
+    text = (daemon.folder / "trace").read_text(errors="replace")
+    return "(INJECTED)" in text or "killed by SIGKILL" in text
+
+
+def traced(daemon: Daemon) -> list[Call]:
+    """The calls on files, in order."""
+    text = (daemon.folder / "trace").read_text(errors="replace")
+    found = (_CALL.match(line) for line in text.splitlines())
+    return [Call(float(match[1]), match[2], match[3] or "") for match in found if match]
