@@ -153,9 +153,21 @@ class Daemon:
         temporary.rename(self.spool / "control" / name)
 
     def finish(self, name: str, **keys: Any) -> dict[str, Any]:
-        """Drop a manifest and wait for the end of its run; the `finished` record."""
+        """Drop a manifest and wait for the end of the run that it begins; the `finished` record."""
+        before = self.runs(name)
         self.drop(name, **keys)
-        return self.wait_ended(name)
+        return self.wait_run(name, before + 1)
+
+    def runs(self, name: str) -> int:
+        """How many runs the job has had."""
+        return len(list((self.job(name) / "journal").glob("*-000.jsonl")))
+
+    def wait_run(self, name: str, run: int) -> dict[str, Any]:
+        """Wait for the end of that run, or of a later one; the `finished` record."""
+        found: dict[str, Any] = eventually(
+            lambda: self.runs(name) >= run and self.ended(name), f"run {run} of {name} to end; {self.stderr()[-800:]}"
+        )
+        return found
 
     def write(self, name: str, content: bytes | str) -> str:
         """A file for a source to read; its path."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.daemon import DEADLINE, Daemon
+from tests.daemon import DEADLINE, Daemon, eventually
 
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
@@ -35,6 +35,18 @@ def run_traced(daemon: Daemon, calls: str, *, paths: list[Path] | None = None, i
         paths: only those on these files.
         inject: what is done to them, `signal=KILL:when=3`; the n-th call is counted in each process.
     """
+    return _start(daemon, calls, paths, inject).wait(DEADLINE)
+
+
+def crash_at(daemon: Daemon, call: str, nth: int, *, path: Path | None = None) -> None:
+    """Run the daemon until one of its processes is killed at its n-th call, then kill all the others."""
+    process = _start(daemon, call, [path] if path else None, f"signal=KILL:when={nth}")
+    eventually(lambda: was_hit(daemon) or process.poll() is not None, f"call {nth} of {call}")
+    assert was_hit(daemon)
+    daemon.kill_everything()
+
+
+def _start(daemon: Daemon, calls: str, paths: list[Path] | None, inject: str | None) -> subprocess.Popen[bytes]:
     command = ["strace", "-f", "-qq", "-y", "-ttt", "-o", str(daemon.folder / "trace"), "-e", f"trace={calls}"]
     command += [word for path in paths or [] for word in ("-P", str(path))]
     command += ["-e", f"inject={calls}:{inject}"] if inject else []
@@ -43,13 +55,14 @@ def run_traced(daemon: Daemon, calls: str, *, paths: list[Path] | None = None, i
         daemon.process = subprocess.Popen(
             command, env=daemon.env, stdout=stderr, stderr=stderr, cwd=daemon.folder, start_new_session=True
         )
-    return daemon.process.wait(DEADLINE)
+    return daemon.process
 
 
 def was_hit(daemon: Daemon) -> bool:
-    """Whether the injected fault happened."""
-    text = (daemon.folder / "trace").read_text(errors="replace")
-    return "(INJECTED)" in text or "killed by SIGKILL" in text
+    """Whether the injected fault happened: a call failed, or its process did not come back from it."""
+    trace = daemon.folder / "trace"
+    text = trace.read_text(errors="replace") if trace.exists() else ""
+    return "(INJECTED)" in text or " = ?" in text
 
 
 def traced(daemon: Daemon) -> list[Call]:

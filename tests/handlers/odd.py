@@ -201,3 +201,9 @@ class Counted:
 
 
 IMPORTED = os.getpid()
+
+
+def waits_for(item: dict[str, Any]) -> None:
+    """Last until a file is there."""
+    while not os.path.exists(item["value"]):
+        time.sleep(0.005)

@@ -153,12 +153,13 @@ def test_hup_with_a_broken_configuration(daemon: Daemon) -> None:
 
 def test_without_standard_descriptors(daemon: Daemon) -> None:
     """A daemon whose 0, 1 and 2 are closed at its start keeps its own files out of them, and works."""
-    daemon.drop("closed", handler="basic:talkative", source=daemon.items(5))
-    closing = f"exec {sys.executable} -m spoold --spool {daemon.spool} --until-idle <&- >&- 2>&-"
-    done = subprocess.run(["/bin/sh", "-c", closing], env=daemon.env, cwd=daemon.folder, check=False, timeout=30)
-    assert done.returncode == 0
+    closing = f"exec {sys.executable} -m spoold --spool {daemon.spool} <&- >&- 2>&-"
+    daemon.process = subprocess.Popen(["/bin/sh", "-c", closing], env=daemon.env, cwd=daemon.folder)
+    daemon.finish("closed", handler="basic:talkative", source=daemon.items(5))
+    for process in (psutil.Process(daemon.process.pid), *daemon.titled("zygote")):
+        assert {os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)} == {os.devnull}
     assert "printed 4" in daemon.job_log("closed")
-    assert (daemon.spool / "spoold.lock").read_text().strip().isdigit()
+    assert daemon.stop() == 0
 
 
 def test_with_a_reader_gone(daemon: Daemon) -> None:

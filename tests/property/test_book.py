@@ -58,6 +58,7 @@ class World:
         self.deaths = Counter(book.deaths)
         self.quarantined: set[int] = set()
         self.hesitates = False
+        self.at_end = False
         self.ends = 0
 
     # ------------------------------------------------------------------ the runner's shell
@@ -72,6 +73,7 @@ class World:
         assert not (was_over and (out.records or out.actions)), "something after the end"
         for record in out.records:
             self.write(record)
+        assert all(n in self.quarantined for n, count in self.deaths.items() if count == self.book.poison)
         for action in out.actions:
             self.act(action)
         if self.book.barrier and not self.book.outstanding() and not self.book.back:
@@ -113,6 +115,7 @@ class World:
                 self.send(slot, chunk)
             case b.Recall(slot):
                 if slot in self.workers:
+                    assert not self.workers[slot].stop, "recalled twice"
                     self.workers[slot].stop = True
             case b.Retire(slot):
                 if slot in self.workers:
@@ -137,16 +140,18 @@ class World:
             self.book.give(slot, chunk)
             self.send(slot, chunk)
         elif self.aside:
-            self.book.barrier = True
+            self.book.barrier = self.at_end = True
         elif b.Exhausted() not in self.events:
+            self.at_end = True
             self.events.append(b.Exhausted())
-        self.book.upcoming = None if self.fresh else len(self.aside)
+        self.book.upcoming = len(self.fresh) + len(self.aside) if self.at_end else None
 
     def send(self, slot: int, chunk: b.Chunk) -> None:
         """Hand a chunk to a worker, if that is allowed."""
         there = self.book.slots[slot]
         assert not self.book.closing, "sent while closing"
         assert there.state is b.SlotState.READY
+        assert not there.recalled
         assert slot < self.book.wanted
         assert len(there.outstanding) <= b.DEPTH
         assert len(there.outstanding) == 1 or not any(other.alone for other in there.outstanding)
@@ -316,10 +321,13 @@ class BookMachine(RuleBasedStateMachine):
         self.world.fail_to_load(self.pick(number, self.loading()))
 
     @precondition(lambda self: self.startable())
-    @rule(number=st.integers(0, 3))
-    def begin(self, number: int) -> None:
-        """An item begins."""
-        self.world.begin(self.pick(number, self.startable()))
+    @rule(number=st.integers(0, 3), count=st.integers(1, 3))
+    def begin(self, number: int, count: int) -> None:
+        """An item begins, or some at once."""
+        slot = self.pick(number, self.startable())
+        for _ in range(count):
+            if slot in self.startable():
+                self.world.begin(slot)
 
     @precondition(lambda self: self.busy())
     @rule(number=st.integers(0, 3), which=st.integers(0, 3), seconds=st.sampled_from([0.0, 1e-4, 0.01, 1.0]))
@@ -373,6 +381,16 @@ class BookMachine(RuleBasedStateMachine):
         missing = world.taken - set(places)
         assert missing <= world.told | world.quarantined
         assert not set(places) & world.quarantined
+
+    @invariant()
+    def nobody_is_forgotten(self) -> None:
+        """Who was asked for items has some; who is past the workers wanted was asked, or told to go."""
+        if not hasattr(self, "world") or self.world.events:
+            return
+        book = self.world.book
+        for slot in book.live():
+            assert slot.outstanding or not slot.recalled
+            assert slot.number < book.wanted or slot.recalled or slot.state is not b.SlotState.READY
 
     def teardown(self) -> None:
         """Left alone, the run ends; with every item settled once, or left for the next start."""

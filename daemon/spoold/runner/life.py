@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import signal
 import socket
 from time import monotonic
@@ -178,7 +179,7 @@ def _finish(spec: JobSpec, ledger: Ledger, event: JobEvent, reason: str | None, 
         "source": runner.source,
         "handler": spec.handler,
     }
-    kinds = finish.derive(spec.directory, history) if standing.ran or not _derived(history) else []
+    kinds = finish.derive(spec.directory, history) if standing.ran or not _derived(spec.directory, history) else []
     seconds, ran = standing.seconds(), standing.ran
     finish.write_report(spec.directory, about, counts, history, kinds, seconds=seconds, ran=ran)
     ledger.job("finished", state=str(event), error=reason, counts=counts)
@@ -199,8 +200,10 @@ def _lives(history: History) -> int:
     return count
 
 
-def _derived(history: History) -> bool:
-    """Whether results and failures are those of the last finished run, to which this one added nothing."""
+def _derived(directory: str, history: History) -> bool:
+    """Whether results and failures are there and are those of the last finished run, to which this one added nothing."""
+    if not all(os.path.exists(os.path.join(directory, name)) for name in ("results.jsonl", "failures.jsonl")):
+        return False
     lives = [record.event for record in history.jobs if record.event in ("started", "finished")]
     return not history.settled and lives[-2:] == ["finished", "started"]
 

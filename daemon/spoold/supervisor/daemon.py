@@ -32,6 +32,7 @@ def serve(spool: Spool, config: Config, config_path: str | None, *, until_idle: 
         HeldError: it has one.
         SpoolError: it can't be used.
     """
+    _fill_standard_descriptors()
     signals = Signals()
     notifier = Notifier()
     spool.create()
@@ -45,6 +46,15 @@ def serve(spool: Spool, config: Config, config_path: str | None, *, until_idle: 
         return Supervisor(setting, overseer, notifier, signals).run()
     finally:
         os.close(lock)
+
+
+def _fill_standard_descriptors() -> None:
+    """Whoever started us may have closed 0, 1 or 2; none of our own files may get such a number, which children write to."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number: this one
 
 
 def _hold(spool: Spool) -> int:

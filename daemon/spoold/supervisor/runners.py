@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from spoold.core.messages import Ended, Message, Order, decode_message, encode_message
@@ -118,11 +117,3 @@ def clear(job: Job, spool: str, descriptor: int) -> None:
         marks = {f"SPOOLD_JOB={job.name}".encode(), b"SPOOLD_SPOOL=" + os.fsencode(spool)}
         while strays := process.marked(marks):
             process.kill_and_wait(strays, lambda pid: process.is_marked(pid, marks))
-
-
-def adopt(handle: RunnerHandle, pid: int) -> None:
-    """Keep hold of a runner whose zygote died: it is our child now."""
-    handle.pid = pid
-    if handle.pidfd is None:
-        with suppress(OSError):
-            handle.pidfd = os.pidfd_open(pid)
