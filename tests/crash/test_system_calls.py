@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.daemon import Daemon
 from tests.strace import crash_at, needs_strace, run_traced, traced, was_hit
 
@@ -84,17 +83,27 @@ def test_killed_before_a_record(daemon: Daemon) -> None:
     assert_complete(daemon, FAILED)
 
 
-@pytest.mark.parametrize(
-    ("call", "name"), [("rename", "seal.tmp"), ("rename", ".report.json.new"), ("fsync", ".failures.jsonl.new")]
-)
-def test_killed_at_the_end(daemon: Daemon, call: str, name: str) -> None:
-    """A runner that is killed after the last item leaves files that are derived again to the same bytes, once."""
+@pytest.mark.parametrize("name", ["journal/seal.tmp", ".report.json.new", ".failures.jsonl.new"])
+def test_killed_at_the_end(daemon: Daemon, name: str) -> None:
+    """A daemon that is killed after the last item derives the same files again, byte for byte, and ends the run once."""
     drop(daemon)
-    path = daemon.job("faults") / ("journal" if "seal" in name else "") / name
-    crash_at(daemon, call, 1, path=path)
+    crash_at(daemon, "rename", 1, path=daemon.job("faults") / name)
+    files = [daemon.job("faults") / file for file in ("results.jsonl", "failures.jsonl")]
+    before = {file: file.read_bytes() for file in files if file.exists()}
     daemon.run()
     assert_complete(daemon, FAILED)
+    assert before == {file: file.read_bytes() for file in before}
     assert daemon.report("faults")["error"] is None
+
+
+def test_a_grown_source_is_read_to_its_end(daemon: Daemon) -> None:
+    """A run with more items that is killed before it read the source still finds them when it goes on."""
+    drop(daemon, handler="basic:echo")
+    assert daemon.run() == 0
+    daemon.drop("faults", handler="basic:echo", source=daemon.items(ITEMS + 10))
+    crash_at(daemon, "write", 1, path=segment(daemon, 1).with_name("002-001.jsonl"))
+    assert daemon.run() == 0
+    assert [row["n"] for row in daemon.results("faults")] == list(range(ITEMS + 10))
 
 
 def test_the_sync_window(daemon: Daemon) -> None:

@@ -52,6 +52,12 @@ def program(item: dict[str, Any]) -> None:
     sleeper.wait()
 
 
+def bulky(item: dict[str, Any]) -> str:
+    """Take 10 ms, leave an effect, return 4 KiB."""
+    slow_ledger(item)
+    return "x" * 4096
+
+
 def second(item: dict[str, Any]) -> Any:
     """Take a second, then leave an effect."""
     time.sleep(1)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import Any
-
-from basic import slow_ledger
 
 
 def at_the_next_sync(item: dict[str, Any]) -> Any:
     """From item 5 on, once: die when the worker, which has written a record and begun no item since, syncs it."""
     if item["id"] == 5 and not os.path.exists(os.environ["ONCE"]):
         os.close(os.open(os.environ["ONCE"], os.O_CREAT))
-        os.fdatasync = _die
-    return slow_ledger(item)
+        vars(os)["fdatasync"] = _die
+    time.sleep(0.01)
+    with open(os.environ["LEDGER"], "a") as ledger:
+        ledger.write(f"{item['id']}\n")
+    return item["id"]
 
 
 def _die(_descriptor: int) -> None:

@@ -7,7 +7,6 @@ import signal
 from pathlib import Path
 
 import pytest
-
 from tests.daemon import Daemon, eventually
 from tests.process.cli_helpers import begin, row, shown, spool
 
@@ -65,7 +64,7 @@ def test_it_uses_the_daemon_that_runs(small: Daemon) -> None:
 
 
 def test_a_killed_daemon_s_demo_goes_on(small: Daemon) -> None:
-    """kill -9 of the daemon is told, and the next demo goes on with the same job."""
+    """A daemon killed by SIGKILL is told of, and the next demo goes on with the same job."""
     (small.spool / "demo" / "stdlib.py").write_text(WAITING)
     small.env["GO"] = str(small.folder / "go")
     demo = begin(small, "demo")

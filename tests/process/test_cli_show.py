@@ -9,7 +9,6 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.daemon import Daemon, lines
 from tests.process.cli_helpers import COMMAND, TEN, begin, manifest, row, shown, spool
 
@@ -123,22 +122,22 @@ def test_an_unknown_job_exits_3_with_the_nearest(ended: Daemon, verb: str) -> No
 
 def test_a_reader_that_leaves_is_no_error(ended: Daemon) -> None:
     """`spool results JOB | head` ends without a traceback."""
-    reading = begin(ended, "results", "ten")
-    assert reading.stdout is not None
-    assert reading.stderr is not None
-    reading.stdout.close()
-    assert reading.stderr.read() == ""
-    assert reading.wait() in {0, 141}
+    with begin(ended, "results", "ten") as reading:
+        assert reading.stdout is not None
+        assert reading.stderr is not None
+        reading.stdout.close()
+        assert reading.stderr.read() == ""
+    assert reading.returncode == 1
 
 
 def test_a_sound_journal_passes(ended: Daemon) -> None:
-    """verify exits 0 and tells how much it read."""
+    """It exits 0 and tells how much it read."""
     assert "0 damaged places" in spool(ended, "verify").stderr
     assert shown(ended, "verify", "ten")[0]["damage"] == []
 
 
 def test_damage_is_named_by_file_and_byte(ended: Daemon, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """verify exits 1 and says which record is void."""
+    """It exits 1 and says which record is void."""
     other = Daemon(tmp_path_factory.mktemp("damaged"))
     shutil.copytree(ended.job("ten"), other.job("ten"))
     path = max((other.job("ten") / "journal").glob("001-00[12].jsonl"), key=lambda one: one.stat().st_size)
@@ -161,7 +160,8 @@ def test_a_spool_that_is_not_there_exits_74(ended: Daemon) -> None:
 
 def test_the_spool_may_be_named_after_the_verb(ended: Daemon) -> None:
     """--spool and --json stand before or after the verb."""
-    words = [[*COMMAND, "--json", "status", "--spool", ended.spool], [*COMMAND, "--spool", ended.spool, "status", "--json"]]
+    where = str(ended.spool)
+    words = [[*COMMAND, "--json", "status", "--spool", where], [*COMMAND, "--spool", where, "status", "--json"]]
     found = [subprocess.run(one, env=ended.env, capture_output=True, check=True).stdout for one in words]
     assert found[0] == found[1]
     assert json.loads(found[0])["jobs"][0]["job"] == "ten"

@@ -7,7 +7,6 @@ import os
 import subprocess
 
 import pytest
-
 from tests.daemon import Daemon
 from tests.process.cli_helpers import COMMAND, TEN, begin, manifest, row, shown, spool
 
@@ -31,7 +30,9 @@ def test_waiting_gives_the_exit_code_of_the_end(serving: Daemon) -> None:
 
 def test_a_run_key_makes_a_run_of_its_own(serving: Daemon) -> None:
     """--run runs the same items again, under JOB@KEY."""
-    path = manifest(serving, "keyed.json", json.dumps({"handler": "doubling:double", "source": {"type": "range", "stop": 3}}))
+    path = manifest(
+        serving, "keyed.json", json.dumps({"handler": "doubling:double", "source": {"type": "range", "stop": 3}})
+    )
     for key in ("one", "two"):
         outcome = shown(serving, "submit", path, "--run", key, "--wait")
         assert outcome == [{"file": str(path), "job": f"keyed@{key}", "state": "succeeded", "error": None}]

@@ -37,7 +37,9 @@ def test_json_has_a_line_for_each_item(daemon: Daemon) -> None:
 
 def test_it_is_prepared_as_a_worker_is(daemon: Daemon) -> None:
     """Environment, working folder, parameters, context and captured output are those of a worker."""
-    path = manifest(daemon, "b.yaml", "handler: b:B\nparams: {k: 7}\nenv: {V: 'x{worker}'}\nsource: {type: lines, path: l}\n")
+    path = manifest(
+        daemon, "b.yaml", "handler: b:B\nparams: {k: 7}\nenv: {V: 'x{worker}'}\nsource: {type: lines, path: l}\n"
+    )
     (path.parent / "l").write_text("one\n")
     (path.parent / "b.py").write_text(
         "import os, sys\n"

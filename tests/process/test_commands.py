@@ -136,6 +136,7 @@ def test_refused_commands(serving: Daemon, name: str, text: str, told: str) -> N
     (control / f".{name}").rename(control / name)
     reason = eventually(lambda: serving.rejected().get(name), f"{name} to be refused")
     assert told in reason
+    eventually((serving.spool / "rejected" / name).exists, "the command to be kept")
     assert (serving.spool / "rejected" / name).read_text() == text
 
 

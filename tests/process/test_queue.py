@@ -56,7 +56,7 @@ def test_ten_tiny_jobs(daemon: Daemon) -> None:
 def test_after(daemon: Daemon) -> None:
     """A job waits until the jobs it names have ended, also partial ones."""
     daemon.drop("then", handler="basic:noop", after=["before"], source=daemon.items(2))
-    daemon.drop("before", handler="basic:tenth", source=daemon.items(10))
+    daemon.drop("before", handler="basic:tenth", source=daemon.items(10, "before"))
     assert daemon.run() == 1
     assert daemon.report("then")["ok"] == 2
     assert daemon.ended("before")["t"] <= next(r["t"] for r in daemon.job_records("then") if r["job"] == "started")  # type: ignore[index]
@@ -110,7 +110,7 @@ def test_a_waiting_manifest_survives_a_kill(daemon: Daemon) -> None:
     daemon.start()
     daemon.drop("busy", handler="basic:slow_ledger", source=daemon.items(40))
     eventually(lambda: len(daemon.ledger()) > 3, "some items")
-    daemon.drop("busy", handler="basic:ledger", source=daemon.items(42))
+    daemon.drop("busy", handler="basic:ledger", source=daemon.items(42, "longer"))
     eventually(lambda: next_manifest(daemon), "the manifest to wait")
     daemon.kill_everything()
     assert daemon.run() == 0

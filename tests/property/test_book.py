@@ -249,13 +249,13 @@ class BookMachine(RuleBasedStateMachine):
     """Hypothesis plays against the book."""
 
     @initialize(
-        items=st.integers(0, 40),
+        items=st.integers(0, 40) | st.integers(20, 60),
         aside=st.integers(0, 3),
         wanted=st.integers(1, 4),
         poison=st.integers(1, 3),
         died_before=st.sets(st.integers(0, 5), max_size=2),
         known=st.integers(0, 2),
-        rounds=st.integers(0, 6),
+        rounds=st.integers(0, 10),
     )
     def begin_run(
         self, items: int, aside: int, wanted: int, poison: int, died_before: set[int], known: int, rounds: int
@@ -280,6 +280,10 @@ class BookMachine(RuleBasedStateMachine):
         """Slots whose worker imports its handler."""
         return [slot for slot, worker in self.world.workers.items() if not worker.loaded]
 
+    def idle(self) -> list[int]:
+        """Slots whose worker has its handler and is in no item."""
+        return [slot for slot in self.loaded() if not self.world.workers[slot].begun]
+
     def startable(self) -> list[int]:
         """Slots whose worker can begin an item now or hand back."""
         workers = self.world.workers
@@ -296,7 +300,7 @@ class BookMachine(RuleBasedStateMachine):
         for _ in range(min(count, len(self.world.events))):
             self.world.decide_next()
 
-    @rule(rounds=st.integers(1, 6))
+    @rule(rounds=st.integers(1, 10))
     def play(self, rounds: int) -> None:
         """For a while everybody gets their turn."""
         for _ in range(rounds):
@@ -341,18 +345,17 @@ class BookMachine(RuleBasedStateMachine):
         """A worker tells how far it is, in the middle of a chunk."""
         self.world.acknowledge(self.pick(number, self.busy()), seconds, last=False)
 
-    @precondition(lambda self: self.world.workers)
+    @precondition(lambda self: self.busy())
     @rule(number=st.integers(0, 3), ours=st.booleans())
-    def die(self, number: int, *, ours: bool) -> None:
-        """A worker dies, in an item or idle, or is killed."""
-        self.world.die(self.pick(number, list(self.world.workers)), ours=ours)
+    def die_in_an_item(self, number: int, *, ours: bool) -> None:
+        """An item takes its worker down, or we kill it."""
+        self.world.die(self.pick(number, self.busy()), ours=ours)
 
-    @precondition(lambda self: self.world.workers)
-    @rule()
-    def kill_all(self) -> None:
-        """The drain took too long."""
-        for slot in list(self.world.workers):
-            self.world.die(slot, ours=True)
+    @precondition(lambda self: self.idle())
+    @rule(number=st.integers(0, 3))
+    def die_idle(self, number: int) -> None:
+        """A worker dies between items."""
+        self.world.die(self.pick(number, self.idle()), ours=False)
 
     @rule(workers=st.integers(1, 5))
     def resize(self, workers: int) -> None:
@@ -411,4 +414,4 @@ class BookMachine(RuleBasedStateMachine):
 
 
 TestBook = BookMachine.TestCase
-TestBook.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestBook.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

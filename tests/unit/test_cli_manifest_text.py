@@ -23,7 +23,7 @@ LAYOUTS = {
 def test_new_keys_leave_every_other_line_where_it_was(name: str) -> None:
     """A key is added in every layout, the others keep their values and lines."""
     before, places = load(LAYOUTS[name].encode(), name=name)
-    after, moved = load(with_keys(LAYOUTS[name].encode(), name, {"cwd": "/srv/a \"b\": é"}), name=name)
+    after, moved = load(with_keys(LAYOUTS[name].encode(), name, {"cwd": '/srv/a "b": é'}), name=name)
     assert after == {**before, "cwd": '/srv/a "b": é'}
     assert [moved.key((key,))[0] for key in before] == [places.key((key,))[0] for key in before]
 

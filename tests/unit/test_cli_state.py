@@ -108,7 +108,9 @@ def test_status_json_counts_only_while_its_writer_holds_the_lock(spool: Spool) -
         assert state.job_row(spool, "a")["state"] == "running"
 
 
-@pytest.mark.parametrize("text", ['{"a": "é"}', '{"a": "\x9b31m\u202e\x7f\u2028\udcff"}', '{"a": "\U0001f600\U000e0001"}'])
+@pytest.mark.parametrize(
+    "text", ['{"a": "é"}', '{"a": "\x9b31m\u202e\x7f\u2028\udcff"}', '{"a": "\U0001f600\U000e0001"}']
+)
 def test_json_is_shown_without_characters_that_terminals_act_upon(text: str) -> None:
     """What is shown means the same and is printable."""
     shown = safe_json(text)

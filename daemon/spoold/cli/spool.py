@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -111,8 +110,4 @@ def main() -> None:
     except SpooldError as error:
         click.echo(f"spool: {'rejected: ' if isinstance(error, RejectedError) else ''}{error}", err=True)
         code = exit_code(error)
-    except BrokenPipeError:
-        # nobody reads on; without this the interpreter complains when it flushes stdout at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
     sys.exit(code)

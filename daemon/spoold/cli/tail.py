@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import json
 import os
-import sys
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -46,17 +45,18 @@ class Place:
 
 
 class Follower:
-    """Reads what came to a job's newest run since the last look."""
+    """Reads what came to a job since the last look, from the run on that was the newest at the first look."""
 
     def __init__(self, directory: JobDir) -> None:
         self._directory = directory
+        self._since = 0
         self._places: dict[str, Place] = {}
 
     def fresh(self) -> Iterator[Found]:
         """The records that were not read yet, by time as far as the segments are in order themselves."""
         files = segment_files(self._directory.journal)
-        newest = max((file.run for file in files), default=0)
-        streams = [self._of(file) for file in files if file.run == newest]
+        self._since = self._since or max((file.run for file in files), default=0)
+        streams = [self._of(file) for file in files if file.run >= self._since]
         return heapq.merge(*streams, key=lambda found: found.record.t)
 
     def _of(self, file: SegmentFile) -> Iterator[Found]:
@@ -104,33 +104,32 @@ def tail(session: Session, job: str, lines: int | None, *, follow: bool) -> int:
             _print(follower.fresh(), None, raw=session.as_json)
 
 
-def _print(found: Iterator[Found], lines: int | None, *, raw: bool) -> None:
-    some = found if lines is None else iter(deque(found, maxlen=lines))
-    if raw:
-        write_lines(one.line for one in some)
-        return
-    for one in some:
-        line = _readable(one)
-        if line is not None:
-            sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+def _print(found: Iterator[Found], last: int | None, *, raw: bool) -> None:
+    """Print records, or only the last ones."""
+    lines = (one.line for one in found) if raw else (line for one in found for line in _readable(one))
+    write_lines(lines if last is None else deque(lines, maxlen=last))
 
 
-def _readable(found: Found) -> str | None:
-    """A record as a line for people; None for those that only the daemon needs."""
+def _readable(found: Found) -> Iterator[bytes]:
+    """A record as a line for people; none of those that only the daemon needs."""
     record = found.record
     moment = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(record.t))}.{int(record.t * 1000) % 1000:03d}"
     if isinstance(record, ItemRecord):
         took = "" if record.ms is None else f"{record.ms:.2f} ms"
         again = f" (attempt {record.attempt})" if record.attempt > 1 else ""
-        return f"{moment}  {record.s:<11} {took:>12}  {printable(record.id)}{again}{_error(record)}".rstrip()
+        yield _line(f"{moment}  {record.s:<11} {took:>12}  {printable(record.id)}{again}{_error(record)}")
+        return
     if record.event in _TECHNICAL:
-        return None
+        return
     fields = {key: value for key, value in record.fields.items() if key in ("state", "error", "workers", "mode", "by")}
     said = " ".join(
         f"{key}={printable(json.dumps(value, ensure_ascii=False))}" for key, value in fields.items() if value
     )
-    return f"{moment}  job {record.event} {said}".rstrip()
+    yield _line(f"{moment}  job {record.event} {said}")
+
+
+def _line(text: str) -> bytes:
+    return f"{text.rstrip()}\n".encode()
 
 
 def _error(record: ItemRecord) -> str:

@@ -27,6 +27,10 @@ class SegmentBroken(JournalError):  # noqa: N818 (the state the segment is in)
         self.errno = code
 
 
+class RecordGoneError(JournalError):
+    """A record that the history speaks of is void or gone: the history came from a seal that is not true any more."""
+
+
 def trouble(error: OSError, where: str | None) -> SegmentFull | SegmentBroken:
     """The failure that an OSError stands for."""
     code = error.errno or errno.EIO

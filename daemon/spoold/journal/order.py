@@ -17,6 +17,7 @@ from pyroaring import BitMap
 
 from spoold.errors import JournalError
 from spoold.journal.bulk import decode_block
+from spoold.journal.failure import RecordGoneError
 from spoold.journal.format import ItemRecord, decode_record
 from spoold.journal.part import Key
 from spoold.journal.scan import Reader, reading, whole_lines
@@ -100,7 +101,7 @@ def ordered(journal_dir: str, history: History, statuses: Collection[str]) -> It
             _fill(places, lines, history, wanted, frozenset(statuses))
             for n in wanted:
                 if not places[n]:
-                    raise JournalError(f"the record of item {n} is gone", where=journal_dir, remedy="delete its seal")
+                    raise RecordGoneError(f"the record of item {n} is gone", where=journal_dir, remedy="delete its seal")
                 yield n, lines.read(places[n])
     finally:
         lines.close()

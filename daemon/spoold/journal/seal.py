@@ -45,6 +45,20 @@ def write_seal(journal_dir: str, history: History) -> None:
     sync_folder(path)
 
 
+def drop_seal(journal_dir: str) -> bool:
+    """Delete the seal, which turned out not to be true; False if there was none.
+
+    Raises:
+        OSError: it can't be deleted.
+    """
+    path = os.path.join(journal_dir, _NAME)
+    if not os.path.exists(path):
+        return False
+    os.unlink(path)
+    sync_folder(path)
+    return True
+
+
 def read_seal(journal_dir: str, *, job: str | None = None) -> History | None:
     """The sealed history; None if there is no seal, it is damaged, or a segment does not end as it says."""
     try:

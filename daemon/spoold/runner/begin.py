@@ -29,7 +29,10 @@ from spoold.runner.plan import Plan
 from spoold.sources.fingerprint import BLOCK, verify_prefix
 from spoold.sources.identify import Identifier, identifier
 
-_IDS: Final = re.compile(rb'"n":(\d+),"id":("(?:[^"\\]|\\.)*+"),"s":"(?:ok|failed|skipped|kept|quarantined|in-doubt)"')
+_IDS: Final = re.compile(
+    rb'^\{"q":\d++,"n":(\d++),"id":("(?:[^"\\]|\\.)*+"),"s":"(?:ok|failed|skipped|kept|quarantined|in-doubt)"', re.MULTILINE
+)
+"""An item's final record, from its beginning: a result may contain what looks like one."""
 
 
 class Beginning:
@@ -65,7 +68,7 @@ class Beginning:
                 )
             accepted = last(history.jobs, "accepted")
             ledger.next_generation(accepted.fields if accepted else {})
-        whole = self._of_this_generation(history, "planned") if same else None
+        whole = self._read_whole(spec, history) if same else None
         self.plan = self._plan(spec, ledger, identify, whole)
 
     def identity(self, spec: JobSpec) -> dict[str, Any]:
@@ -80,6 +83,19 @@ class Beginning:
     def _same(self, spec: JobSpec, before: JobRecord) -> bool:
         now = msgspec.json.decode(msgspec.json.encode(self.identity(spec)))
         return now["stat"] is not None and all(before.fields.get(name) == now[name] for name in now)
+
+    def _read_whole(self, spec: JobSpec, history: History) -> JobRecord | None:
+        """What is known of the source's end, if a reading of the source as it is now came to it."""
+        found, ours = None, False
+        for record in history.jobs:
+            if record.fields.get("gen") != history.gen:
+                continue
+            if record.event == "source":
+                ours = self._same(spec, record)
+                found = found if ours else None
+            elif record.event == "planned" and ours:
+                found = record
+        return found
 
     def _grown(self, spec: JobSpec, history: History, before: JobRecord | None, known: BitMap) -> bool:
         """Whether the records read before are still there, at their positions."""

@@ -47,9 +47,10 @@ class Ledger:
         self.on_room: Callable[[], None] | None = None
         self._own = self._open(0)
 
-    def _open(self, slot: int) -> Segment:
+    def _open(self, slot: int, run: int | None = None) -> Segment:
+        history = self.history
         return Segment.create_or_open(
-            self._directory, job=self._job, uid=self._uid, run=self.history.run, gen=self.history.gen, slot=slot
+            self._directory, job=self._job, uid=self._uid, run=run or history.run, gen=history.gen, slot=slot
         )
 
     def next_generation(self, accepted: dict[str, Any]) -> None:
@@ -72,8 +73,13 @@ class Ledger:
         unsynced = {path for path in self._paths() if os.path.exists(unsynced_mark(path))}
         for path in sorted(torn | unsynced):
             found = parse_name(os.path.basename(path))
-            if found is not None and found[0] == self.history.run and found[1] != 0:
-                self.segment_of(found[1] - 1)
+            if found is None or found == (self.history.run, 0):
+                continue
+            run, slot = found
+            if run == self.history.run:
+                self.segment_of(slot - 1)
+            else:  # the run after it began before anybody mended it
+                self._open(slot, run).close()
         for path in self._paths():
             make_durable(path)
         fsync_dir(self._directory)  # a segment whose name nobody synced is not made again, so nobody would sync it

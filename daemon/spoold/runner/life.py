@@ -20,9 +20,10 @@ from spoold.core.messages import Ended, encode_message
 from spoold.core.spec import JobSpec, decode_spec
 from spoold.engines.child import prepare_process
 from spoold.errors import SpooldError
-from spoold.journal.failure import SegmentBroken, SegmentFull
+from spoold.journal.failure import RecordGoneError, SegmentBroken, SegmentFull
 from spoold.journal.history import History
 from spoold.journal.replay import replay
+from spoold.journal.seal import drop_seal
 from spoold.runner import finish
 from spoold.runner.begin import Beginning, last
 from spoold.runner.joblog import JobLog
@@ -139,7 +140,13 @@ def _see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
     runner.standing.close(runner.book.deaths)
     if event in (JobEvent.PAUSED, JobEvent.DRAINED):
         return _lay_down(runner, reason, log)
-    word = runner.room.patiently(lambda: _finish(spec, runner.ledger, event, reason, runner))
+    try:
+        word = runner.room.patiently(lambda: _finish(spec, runner.ledger, event, reason, runner))
+    except RecordGoneError as gone:
+        if not drop_seal(f"{spec.directory}/journal"):
+            raise
+        log.warning(f"{gone.what}: the whole journal is read again")
+        return Ended(str(JobEvent.DRAINED), again={})
     if word is None:
         return Ended(str(JobEvent.DRAINED), runner.room.wanted)
     runner.tell_progress()

@@ -80,7 +80,7 @@ class Orders:
                 self._close(b.Closing.DRAIN, self._drain_timeout)
             case Verb.CANCEL:
                 self._ledger.job("cancelling")
-                self._close(b.Closing.CANCEL, CANCEL_GRACE)
+                self._close(b.Closing.CANCEL, CANCEL_GRACE, "cancelled by an operator")
             case Verb.NOW:
                 self._close(b.Closing.DRAIN, 0.0)
             case Verb.SCALE:
@@ -90,9 +90,9 @@ class Orders:
         if order.ref:
             self.say(Done(order.ref))
 
-    def _close(self, how: b.Closing, seconds: float | None) -> None:
+    def _close(self, how: b.Closing, seconds: float | None, reason: str | None = None) -> None:
         self.closing = True
-        self._happened(b.Close(how))
+        self._happened(b.Close(how, reason))
         self._end_by(seconds)
 
     def say(self, message: Message) -> None:

@@ -97,7 +97,7 @@ class Plan:
         self._vetted = vetted
         self._seen = seen
         self._only = only
-        self._last = only.max() if only else None
+        self._last = only.max() if only else -1 if only is not None else None
         self._done_by_id = done_by_id
         self._recorded = recorded
         self._batches: Iterator[Batch] = source.batches(0)
@@ -110,7 +110,7 @@ class Plan:
         self.position = 0
         if known is not None and len(skip) + self.duplicates >= known[0]:
             self._end = True  # an unchanged source of which nothing is left need not be read
-        elif known is not None:
+        elif only is None:
             self.duplicates = 0  # counted again as they are met
         self.read_whole = False
         self.notes: list[Note] = []
@@ -141,37 +141,45 @@ class Plan:
         return len(self._ahead[0]) - min(self._at, len(self._ahead[0])) + len(self._aside)
 
     def pass_barrier(self) -> None:
-        """Everything given is settled: find out which of the items set aside are duplicates, take up the others."""
+        """Everything given is settled: find out which of the items set aside are duplicates, take up the others.
+
+        Raises:
+            SourceError: the source can't be read again.
+            JournalError: the journal can't be read.
+        """
         wanted = BitMap(list(_first(self._aside, PASS)))
         by_id: dict[str, list[int]] = {}
-        found: dict[int, tuple[bytes, int | None]] = {}
-        for batch in self._source.batches(wanted.min()):
-            if batch.n > wanted.max():
-                break
+        for n, item_id, _, _ in self._again(wanted):
+            by_id.setdefault(item_id, []).append(n)
+        self._aside -= wanted
+        owners = self._recorded(by_id)
+        run = BitMap()
+        for item_id, positions in by_id.items():
+            new = item_id not in owners
+            self.duplicates += len(positions) - new
+            if new and not self._is_kept(positions[0], item_id):
+                run.add(positions[0])
+        found = list(self._again(run)) if run else []
+        with_lines = bool(found) and found[0][3] is not None
+        self._ahead = (
+            [n for n, _, _, _ in found],
+            [item_id for _, item_id, _, _ in found],
+            [raw for _, _, raw, _ in found],
+            [line or 0 for _, _, _, line in found] if with_lines else None,
+        )
+        self._at = 0
+
+    def _again(self, wanted: BitMap) -> Iterator[tuple[int, str, bytes, int | None]]:
+        """Read the source once more: position, id, record and line of the items at the positions wanted."""
+        first, last = wanted.min(), wanted.max()
+        for batch in self._source.batches(first):
+            if batch.n > last:
+                return
             if not wanted.range_cardinality(batch.n, batch.n + len(batch.raws)):
                 continue
             for i, item_id in enumerate(self._identifier.identify(batch)):
-                n = batch.n + i
-                if n in wanted and not isinstance(item_id, Fault):
-                    by_id.setdefault(item_id, []).append(n)
-                    found[n] = batch.raws[i], batch.line_of(i)
-        self._aside -= wanted
-        owners = self._recorded(by_id)
-        run: list[tuple[int, str]] = []
-        for item_id, positions in by_id.items():
-            first = owners.get(item_id)
-            if first is None:
-                run.append((positions[0], item_id))
-            self.duplicates += len(positions) - (first is None)
-        run.sort()
-        with_lines = bool(run) and found[run[0][0]][1] is not None
-        self._ahead = (
-            [n for n, _ in run],
-            [item_id for _, item_id in run],
-            [found[n][0] for n, _ in run],
-            [found[n][1] or 0 for n, _ in run] if with_lines else None,
-        )
-        self._at = 0
+                if batch.n + i in wanted and not isinstance(item_id, Fault):
+                    yield batch.n + i, item_id, batch.raws[i], batch.line_of(i)
 
     # ------------------------------------------------------------------ reading
 
@@ -250,6 +258,13 @@ class Plan:
             else:
                 self.notes.append(Kept(batch.n + i, item_id, *done))
         return left
+
+    def _is_kept(self, n: int, item_id: str) -> bool:
+        """Whether an item that was set aside for its hash is done under its id; then that is noted."""
+        done = self._done_by_id(item_id) if self._done_by_id is not None else None
+        if done is not None:
+            self.notes.append(Kept(n, item_id, *done))
+        return done is not None
 
     def _new(self, item_id: str) -> bool:
         assert self._seen is not None

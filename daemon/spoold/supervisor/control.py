@@ -8,7 +8,7 @@ that has to wait holds back the later ones for the same job, and no others.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
@@ -70,8 +70,16 @@ class Controls:
             "scale": self._scale,
         }
 
-    def look(self, now: float) -> list[str]:
-        """Obey what is there; the reasons of what was refused.
+    def names(self) -> list[str]:
+        """The commands that are there, in the order of their arrival.
+
+        Raises:
+            OSError: the folder can't be read.
+        """
+        return self._box.listing().names
+
+    def look(self, now: float, names: Iterable[str]) -> list[str]:
+        """Obey these commands; the reasons of what was refused.
 
         Raises:
             OSError: the folder can't be read.
@@ -79,7 +87,7 @@ class Controls:
         refused: list[str] = []
         held: set[str] = set()
         self.waiting = False
-        for name in self._box.listing().names:
+        for name in names:
             found = self._box.look(name, now)
             if found is None:
                 continue

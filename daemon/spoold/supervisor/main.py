@@ -9,6 +9,7 @@ from __future__ import annotations
 import sched
 import selectors
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from time import monotonic, sleep
 
@@ -17,7 +18,7 @@ from spoold.core.messages import Order, Verb
 from spoold.core.schedule import schedule
 from spoold.errors import SpoolError
 from spoold.supervisor.control import Controls
-from spoold.supervisor.intake import Intake
+from spoold.supervisor.intake import Intake, Scan
 from spoold.supervisor.job import Job
 from spoold.supervisor.overseer import Overseer
 from spoold.supervisor.setting import Setting
@@ -173,25 +174,35 @@ class Supervisor:
         self.look_due = False
         now = monotonic()
         try:
+            commands = self.controls.names()  # first: a manifest dropped before a command is then taken before it
             scan = self.intake.scan(now)
-            refused = [] if scan.more else self.controls.look(now)
+            self.take(scan)
+            if not scan.more:
+                self.note_rejected(self.controls.look(now, commands))
         except (OSError, SpoolError) as error:
             self.unhealthy(str(error), now)
             return
-        for name in scan.accepted:
-            self.log.info(f"accepted: job {name}")
-            self.table.accepted(name)
-        for reason in [*(reason for _, reason in scan.rejected), *refused]:
-            self.rejected = True
-            self.log.warning(f"rejected: {reason}")
-        for name in scan.ignored:
-            self.log.info(f"left alone: {name}")
-        for trouble in scan.trouble:
-            self.log.error(f"tried again later: {trouble}")
         self.look_due = self.look_due or scan.more
         self.look_at(
             min((due for due in (scan.again_at, self.controls.again_at(now)) if due is not None), default=None)
         )
+
+    def take(self, scan: Scan) -> None:
+        """Put what was accepted in the table, and tell of the rest."""
+        for name in scan.accepted:
+            self.log.info(f"accepted: job {name}")
+            self.table.accepted(name)
+        self.note_rejected(reason for _, reason in scan.rejected)
+        for name in scan.ignored:
+            self.log.info(f"left alone: {name}")
+        for trouble in scan.trouble:
+            self.log.error(f"tried again later: {trouble}")
+
+    def note_rejected(self, reasons: Iterable[str]) -> None:
+        """Something was dropped that can't be used."""
+        for reason in reasons:
+            self.rejected = True
+            self.log.warning(f"rejected: {reason}")
 
     def unhealthy(self, reason: str, now: float) -> None:
         """Nothing can be taken now: say so, and keep trying."""

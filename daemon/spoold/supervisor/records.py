@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from time import time
 from typing import Any, Final
 
@@ -117,7 +118,7 @@ def append(directory: JobDir, event: str, **fields: Any) -> None:
 def begin_run(directory: JobDir, **accepted: Any) -> int:
     """Make the segment of a new run, its `accepted` record in it; the number of the run.
 
-    The segment gets its name by a rename, so that a run is there with its acceptance or not at all.
+    The segment gets its name when it is whole, so that a run is there with its acceptance or not at all.
 
     Raises:
         JournalError: it can't be written.
@@ -137,6 +138,9 @@ def begin_run(directory: JobDir, **accepted: Any) -> int:
     finally:
         segment.close()
     name = segment_name(run, 0)
-    os.rename(f"{staging}/{name}", f"{directory.journal}/{name}")
+    # by a second name: a rename between two folders can lose the file when the power goes
+    os.link(f"{staging}/{name}", f"{directory.journal}/{name}")
     fsync_dir(directory.journal)
+    with suppress(OSError):  # the next run removes it
+        os.unlink(f"{staging}/{name}")
     return run

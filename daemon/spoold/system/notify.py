@@ -27,8 +27,8 @@ class Notifier:
         """Send assignments such as READY=1; a notice that can't be delivered is dropped, as sd_notify(3) advises."""
         if self._socket is None:
             return
-        text = "\n".join(f"{name}={value}" for name, value in fields.items())
+        text = "\n".join(f"{name}={' '.join(str(value).splitlines())}" for name, value in fields.items())
         try:
-            self._socket.sendto(text.encode(), self._address)
+            self._socket.sendto(text.encode(errors="backslashreplace"), self._address)
         except OSError:
             return

@@ -66,10 +66,14 @@ def load(name: str, params: dict[str, Any]) -> Handler:
             raise HandlerError("its instances can't be called", where=f"handler {name}", remedy="give the class a __call__")
     elif params:
         raise HandlerError("`params` are for a handler class, this is a function", where=f"handler {name}")
-    called = target if inspect.isroutine(target) else type(target).__call__
-    if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
+    if any(inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called) for called in _called(target)):
         raise HandlerError("it is async, and handlers are called synchronously", where=f"handler {name}", remedy="make it a plain function")
     return Handler(target, wants_context=_wants_context(target))
+
+
+def _called(target: Any) -> tuple[Any, Any]:
+    """What runs when `target` is called: it, if it is a function or wraps one, or its class's `__call__`."""
+    return target, type(target).__call__
 
 
 def _wants_context(call: Call) -> bool:

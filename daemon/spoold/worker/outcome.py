@@ -7,6 +7,7 @@ never cut: one that is too large or not JSON makes the item fail with `result`.
 from __future__ import annotations
 
 import json
+import re
 import traceback
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,6 +17,10 @@ import msgspec
 MESSAGE_CAP: Final = 4 * 1024
 TRACEBACK_CAP: Final = 16 * 1024
 ITEM_CAP: Final = 64 * 1024
+DEPTH_CAP: Final = 200
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 _strict: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -46,7 +51,7 @@ def encode_error(error: BaseException, *, kind: str | None = None) -> bytes:
     below = error.__traceback__.tb_next if error.__traceback__ else None
     try:
         text = "".join(traceback.format_exception(type(error), error, below))
-    except (Exception, RecursionError) as second:  # noqa: BLE001 - an exception may raise anything while it is shown
+    except Exception as second:  # noqa: BLE001 - an exception may raise anything while it is shown
         text = f"(no traceback: {type(second).__name__} while formatting it)"
     fields = {"type": _clean(kind or type(error).__name__, 256), "message": _clean(shown(error), MESSAGE_CAP)}
     return msgspec.json.encode({**fields, "traceback": _clean(text, TRACEBACK_CAP)})
@@ -79,13 +84,28 @@ def _clean(text: str, cap: int) -> str:
 
 
 def capped_item(raw: bytes) -> bytes:
-    """The item for a failure's record: as it is, or, when large, its beginning and its size; text when it is not JSON."""
+    """The item for a failure's record: as it is, or, when large, its beginning and its size.
+
+    What is not JSON, or is nested so deep that a reader of the record could fail over it, becomes text.
+    """
     if len(raw) <= ITEM_CAP:
         try:
             msgspec.json.decode(raw, type=msgspec.Raw)
             raw.decode()
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return msgspec.json.encode(raw.decode(errors="backslashreplace"))
-        return raw
+        return raw if _depth_within(raw, DEPTH_CAP) else msgspec.json.encode(raw.decode())
     head = raw[:1024].decode(errors="replace")
     return msgspec.json.encode({"truncated": True, "bytes": len(raw), "head": head})
+
+
+def _depth_within(raw: bytes, most: int) -> bool:
+    """Whether JSON is nested at most so deep; each turn takes the innermost brackets off."""
+    if raw.count(b"[") + raw.count(b"{") <= most:
+        return True
+    left = _STRINGS.sub(b"", raw).translate(_SQUARE, _NOT_BRACKETS)
+    for _ in range(most):
+        if not left:
+            return True
+        left = left.replace(b"[]", b"")
+    return not left

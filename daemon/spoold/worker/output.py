@@ -99,9 +99,14 @@ class PipeHandler(logging.Handler):
         self._current = current
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Format and send."""
+        """Format and send; a record that can't be formatted is complained of, and never the item's failure."""
         level = "E" if record.levelno >= logging.ERROR else "W" if record.levelno >= logging.WARNING else "I"
-        for line in self.format(record).splitlines():
+        try:
+            text = self.format(record)
+        except Exception:  # noqa: BLE001 - its arguments are the handler's, and may raise anything when shown
+            self.handleError(record)
+            return
+        for line in text.splitlines():
             send_line(self._descriptor, level, self._current.id, line)
 
 
