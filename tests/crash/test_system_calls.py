@@ -85,7 +85,7 @@ def test_killed_before_a_record(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("name", ["journal/seal.tmp", ".report.json.new", ".failures.jsonl.new"])
 def test_killed_at_the_end(daemon: Daemon, name: str) -> None:
-    """A daemon that is killed after the last item derives the same files again, byte for byte, and ends the run once."""
+    """A daemon killed after the last item derives the same files again, byte for byte, and ends the run once."""
     drop(daemon)
     crash_at(daemon, "rename", 1, path=daemon.job("faults") / name)
     files = [daemon.job("faults") / file for file in ("results.jsonl", "failures.jsonl")]

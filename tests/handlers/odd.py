@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-from basic import note
+from basic import note  # type: ignore[import-not-found]  # beside this file: `cwd` is first on the path
 
 WORKER = os.environ.get("GPU")
 """What the environment said when this module was imported."""
@@ -28,10 +28,12 @@ def returns(item: dict[str, Any]) -> Any:
             return "\ud800"
         case "tuple":
             return (1, "two", None, {"three": 3.5})
+        case _:
+            pass
     return item["what"]
 
 
-class Unprintable(Exception):
+class UnprintableError(Exception):
     """An exception whose text can't be had."""
 
     def __str__(self) -> str:
@@ -44,17 +46,24 @@ def raises(item: dict[str, Any]) -> None:
         case "value":
             raise ValueError("a message\nof two lines \x1b[31m")
         case "unprintable":
-            raise Unprintable
+            raise UnprintableError
         case "deep":
             raises(item)
         case "group":
             raise ExceptionGroup("several", [ValueError("one"), TypeError("two")])
+        case _:
+            pass
 
 
 def where(item: dict[str, Any]) -> dict[str, Any]:
     """Tell what this process sees."""
     names = ("SPOOLD_JOB", "SPOOLD_WORKER", "GPU", "PLAIN")
-    return {"cwd": os.getcwd(), "env": {name: os.environ.get(name) for name in names}, "at_import": WORKER, "path": sys.path[:3]}
+    return {
+        "cwd": os.getcwd(),
+        "env": {name: os.environ.get(name) for name in names},
+        "at_import": WORKER,
+        "path": sys.path[:3],
+    }
 
 
 def packaged(item: dict[str, Any]) -> str:

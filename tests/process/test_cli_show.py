@@ -9,7 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.daemon import Daemon, lines
+from tests.daemon import Daemon, eventually, lines
 from tests.process.cli_helpers import COMMAND, TEN, begin, manifest, row, shown, spool
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test_status_tells_of_the_living_daemon(serving: Daemon) -> None:
     """Pid and uptime are the daemon's, a running job's numbers are live."""
     go = serving.folder / "go-live"
     spool(serving, "submit", manifest(serving, "live.yaml", f"{TEN}env: {{GO: {go}}}\n"))
-    serving.wait_state("live", "running")
+    eventually(lambda: serving.wait_state("live", "running")["workers"]["now"] == 2, "both workers to be there")
     found = shown(serving, "status", "live")
     assert serving.process is not None
     assert found["daemon"]["pid"] == serving.process.pid

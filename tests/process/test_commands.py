@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.daemon import Daemon, eventually
 
 
@@ -21,7 +20,7 @@ def at_rest(daemon: Daemon, name: str) -> None:
 
 
 def test_pause_and_resume(daemon: Daemon) -> None:
-    """A pause lets items in flight finish, survives a restart and does not keep --until-idle; resume goes on with the rest."""
+    """A pause lets items in flight finish, survives a restart, does not keep --until-idle; resume runs the rest."""
     running(daemon, "paused")
     daemon.command("pause", "paused")
     at_rest(daemon, "paused")
@@ -148,7 +147,14 @@ def test_commands_are_obeyed_in_order(daemon: Daemon) -> None:
         daemon.command(verb, "ordered")
     daemon.start()
     daemon.wait_state("ordered", "paused")
-    assert [record["job"] for record in daemon.job_records("ordered")] == ["accepted", "paused", "resumed", "paused", "resumed", "paused"]
+    assert [record["job"] for record in daemon.job_records("ordered")] == [
+        "accepted",
+        "paused",
+        "resumed",
+        "paused",
+        "resumed",
+        "paused",
+    ]
     assert list((daemon.spool / "control").iterdir()) == []
 
 

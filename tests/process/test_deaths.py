@@ -9,7 +9,6 @@ from typing import Any
 
 import psutil
 import pytest
-
 from tests.daemon import Daemon, eventually
 
 
@@ -72,7 +71,12 @@ def test_a_quarantined_item_can_be_retried(serving: Daemon) -> None:
 
 def test_a_worker_killed_from_outside(serving: Daemon) -> None:
     """The item in flight runs again in a fresh worker, at no cost to it."""
-    serving.drop("outside", handler="basic:told", workers=1, source={"type": "items", "items": [{"id": 1, "seconds": 0.5}, {"id": 2}]})
+    serving.drop(
+        "outside",
+        handler="basic:told",
+        workers=1,
+        source={"type": "items", "items": [{"id": 1, "seconds": 0.5}, {"id": 2}]},
+    )
     eventually(lambda: serving.ledger("outside"), "the item to begin")
     serving.titled("worker", "outside")[0].kill()
     ended = serving.wait_ended("outside")
@@ -129,13 +133,8 @@ def test_children_of_a_killed_worker_are_ended_before_its_item_runs_again(servin
 
 def sleepers(seconds: str) -> list[psutil.Process]:
     """The processes that sleep for so long."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if process.info["cmdline"] and process.info["cmdline"][-2:] == ["sleep", seconds]:
-            found.append(process)
-        elif process.info["cmdline"] == ["/bin/sleep", seconds]:
-            found.append(process)
-    return found
+    commands = (["sleep", seconds], ["/bin/sleep", seconds])
+    return [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] in commands]
 
 
 def test_a_stopped_and_continued_worker_goes_on(serving: Daemon) -> None:

@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.daemon import Daemon, eventually
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 
 
+Disk = Callable[[str], Path]
+
+
 @pytest.fixture
-def disk(daemon: Daemon) -> Iterator[Path]:
-    """A small file system beneath jobs/, with a file that fills it but for a little."""
-    folder = daemon.spool / "jobs"
-    folder.mkdir(mode=0o755)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "spoold-test", str(folder)], check=True)
-    yield folder
+def disk(daemon: Daemon) -> Iterator[Disk]:
+    """Gives a job that waits for the job `go` a folder on a small disk of its own; its path."""
+    mounted: list[Path] = []
+
+    def mount(name: str) -> Path:
+        daemon.drop(name, handler="basic:bulky", after=["go"], source=daemon.items(100))
+        assert daemon.run() == 1
+        folder = daemon.job(name)
+        kept = folder.rename(daemon.folder / "kept")
+        folder.mkdir(mode=0o700)
+        mounted.append(folder)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "spoold-test", str(folder)], check=True)
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        return folder
+
+    yield mount
     daemon.kill_everything()
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def go(daemon: Daemon) -> None:
+    """Let the job begin."""
+    daemon.drop("go", handler="basic:noop", source={"type": "range", "stop": 1})
 
 
 def fill(disk: Path, leave: int) -> Path:
@@ -33,70 +52,55 @@ def fill(disk: Path, leave: int) -> Path:
     return ballast
 
 
+def all_once(daemon: Daemon, name: str) -> None:
+    """The job ended with every item run and recorded once."""
+    assert daemon.wait_ended(name)["state"] == "succeeded"
+    assert sorted(map(int, daemon.ledger())) == list(range(100))
+    assert [row["n"] for row in daemon.results(name)] == list(range(100))
+    assert sorted(record["n"] for record in daemon.records(name)) == list(range(100))
+
+
 @needs_root
-def test_a_full_disk_pauses_the_job(daemon: Daemon, disk: Path) -> None:
+@pytest.mark.parametrize("leave", [0, 100_000])
+def test_a_full_disk_pauses_the_job(daemon: Daemon, disk: Disk, leave: int) -> None:
     """A full disk pauses the job with the reason; when there is room it goes on by itself, nothing lost or doubled."""
+    folder = disk("full")
+    ballast = fill(folder, leave)
     daemon.start()
-    daemon.drop("full", handler="basic:bulky", source=daemon.items(200))
-    eventually(lambda: len(daemon.ledger()) > 3, "some items")
-    ballast = fill(disk, 0)
+    go(daemon)
     row = daemon.wait_state("full", "paused")
     assert "No space left" in row["error"]
     ballast.unlink()
-    assert daemon.wait_ended("full")["state"] == "succeeded"
-    assert sorted(map(int, daemon.ledger())) == list(range(200))
-    assert [row["n"] for row in daemon.results("full")] == list(range(200))
+    all_once(daemon, "full")
 
 
 @needs_root
-def test_no_room_for_the_results(daemon: Daemon, disk: Path) -> None:
+def test_no_room_for_the_results(daemon: Daemon, disk: Disk) -> None:
     """A job that finds no room for its results at its end waits for it, and ends by itself."""
+    ballast = fill(disk("results"), 600_000)
     daemon.start()
-    daemon.drop("results", handler="basic:bulky", source=daemon.items(100))
-    eventually(lambda: len(daemon.ledger()) > 3, "some items")
-    ballast = disk / ".ballast"
-    room = os.statvfs(disk)
-    ballast.write_bytes(b"x" * (room.f_bavail * room.f_bsize - 300_000))
+    go(daemon)
     row = daemon.wait_state("results", "paused")
     assert "No space left" in row["error"]
+    assert len(daemon.ledger()) == 100
     ballast.unlink()
-    assert daemon.wait_ended("results")["counts"]["ok"] == 100
-    assert sorted(map(int, daemon.ledger())) == list(range(100))
+    all_once(daemon, "results")
 
 
 @needs_root
-def test_a_full_disk_and_a_drain(daemon: Daemon, disk: Path) -> None:
-    """SIGTERM while a job waits for room ends the daemon with 0; the next start with room runs the rest."""
-    daemon.start()
-    daemon.drop("drained", handler="basic:bulky", source=daemon.items(100))
-    eventually(lambda: len(daemon.ledger()) > 3, "some items")
-    ballast = fill(disk, 0)
+def test_a_full_disk_and_a_drain(daemon: Daemon, disk: Disk) -> None:
+    """SIGTERM while a job waits for room: the daemon ends by drain_timeout; the next start runs the rest."""
+    ballast = fill(disk("drained"), 100_000)
+    daemon.start(config={"drain_timeout": "500ms"})
+    go(daemon)
     daemon.wait_state("drained", "paused")
     assert daemon.stop() == 0
     assert daemon.processes() == []
     ballast.unlink()
-    assert daemon.run() == 0
+    daemon.start()
+    assert daemon.wait_ended("drained")["state"] == "succeeded"
     assert len(daemon.results("drained")) == 100
     assert 100 <= len(daemon.ledger()) <= 102
-
-
-@needs_root
-def test_a_disk_full_from_the_start(daemon: Daemon, disk: Path) -> None:
-    """A job that was accepted before the disk was full, and finds no room to begin, begins when there is some."""
-    daemon.drop("begins", handler="basic:ledger", after=["absent"], source=daemon.items(3))
-    assert daemon.run() == 1
-    daemon.drop("absent", handler="basic:ledger", source=daemon.items(3))
-    assert daemon.run() == 0
-    daemon.drop("late", handler="basic:ledger", after=["never"], source=daemon.items(3))
-    assert daemon.run() == 1
-    fill(disk, 0)
-    daemon.start()
-    daemon.drop("never", handler="basic:ledger", source=daemon.items(3))
-    eventually(lambda: "tried again later" in daemon.log(), "the daemon to find no room")
-    assert daemon.rejected() == {}
-    assert (daemon.spool / "incoming" / "never.yaml").exists()
-    (disk / ".ballast").unlink()
-    daemon.wait_ended("late")
 
 
 @pytest.mark.parametrize("how", ["deleted", "cut"])

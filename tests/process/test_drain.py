@@ -10,7 +10,6 @@ from time import monotonic
 
 import psutil
 import pytest
-
 from tests.daemon import Daemon, eventually
 
 
@@ -30,7 +29,7 @@ def slow(daemon: Daemon, count: int, seconds: float) -> dict[str, object]:
 
 
 def test_sigterm_lets_items_in_flight_finish(daemon: Daemon) -> None:
-    """On SIGTERM the items in flight finish and are journalled, the daemon ends with 0 at once; the rest runs at the next start."""
+    """On SIGTERM the items in flight finish and are journalled, and the daemon ends with 0 at once."""
     daemon.start()
     daemon.drop("drained", handler="basic:told", source=slow(daemon, 6, 1.0))
     begun(daemon, 2)
@@ -86,7 +85,12 @@ def test_the_drain_can_be_ended_at_once(daemon: Daemon, numbers: tuple[signal.Si
 def test_drain_timeout(daemon: Daemon) -> None:
     """What still runs after drain_timeout is killed, also a stopped worker, and runs again at the next start."""
     daemon.start(config={"drain_timeout": "300ms"})
-    daemon.drop("timeout", handler="basic:told", poison=1, source={"type": "items", "items": [{"id": 0, "seconds": 20}, {"id": 1}]})
+    daemon.drop(
+        "timeout",
+        handler="basic:told",
+        poison=1,
+        source={"type": "items", "items": [{"id": 0, "seconds": 20}, {"id": 1}]},
+    )
     begun(daemon, 2)
     for worker in daemon.titled("worker"):
         worker.suspend()
@@ -110,7 +114,7 @@ def test_sigterm_before_anything(daemon: Daemon) -> None:
     """SIGTERM while the daemon recovers is a drain like any other."""
     daemon.drop("early", handler="basic:told", source=slow(daemon, 4, 0.1))
     process = daemon.start(ready=False)
-    eventually(lambda: (daemon.spool / "spoold.lock").exists(), "the daemon to begin")
+    eventually((daemon.spool / "spoold.lock").exists, "the daemon to begin")
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
     assert daemon.run() == 0
@@ -168,7 +172,9 @@ def test_with_a_reader_gone(daemon: Daemon) -> None:
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, "-m", "spoold", "--spool", str(daemon.spool), "--until-idle"]
-    done = subprocess.run(command, env=daemon.env, cwd=daemon.folder, stdout=write, stderr=write, check=False, timeout=30)
+    done = subprocess.run(
+        command, env=daemon.env, cwd=daemon.folder, stdout=write, stderr=write, check=False, timeout=30
+    )
     os.close(write)
     assert done.returncode == 0
     assert daemon.report("unread")["ok"] == 5

@@ -40,14 +40,22 @@ def test_the_report(serving: Daemon) -> None:
     """report.json has the counts, the success rate, times, the slowest items and the failures by type."""
     ended_job(serving, "report")
     report: dict[str, Any] = serving.report("report")
-    assert (report["total"], report["ok"], report["failed"], report["skipped"], report["duplicates"]) == (40, 36, 4, 0, 0)
+    assert (report["total"], report["ok"], report["failed"], report["skipped"], report["duplicates"]) == (
+        40,
+        36,
+        4,
+        0,
+        0,
+    )
     assert (report["state"], report["run"], report["already_done"], report["ran"]) == ("partial", 1, 0, 40)
     assert report["success_rate"] == 0.9
     assert report["seconds"] > 0
     assert report["rate"] > 0
     assert report["duration_ms"]["p50"] <= report["duration_ms"]["p95"] <= report["duration_ms"]["p99"]
     assert len(report["slowest"]) == 10
-    assert [(kind["type"], kind["count"], kind["first"]["id"]) for kind in report["failures"]] == [("ValueError", 4, "3")]
+    assert [(kind["type"], kind["count"], kind["first"]["id"]) for kind in report["failures"]] == [
+        ("ValueError", 4, "3")
+    ]
     assert report["tries"] == {"attempts": 40, "retried": 0, "worker_deaths": 0}
 
 
@@ -77,8 +85,7 @@ def test_derived_files_are_rebuilt_when_nothing_runs(serving: Daemon) -> None:
 def test_the_manifest_is_kept_as_dropped(serving: Daemon) -> None:
     """manifest.yaml is the dropped file byte for byte; a later drop numbers the older one."""
     texts = [
-        f"# the first\njob: kept\nhandler: basic:noop\ncwd: {HANDLERS}\n"
-        f"source: {{type: range, stop: {stop}}}\n"
+        f"# the first\njob: kept\nhandler: basic:noop\ncwd: {HANDLERS}\nsource: {{type: range, stop: {stop}}}\n"
         for stop in (2, 3)
     ]
     for run, text in enumerate(texts, 1):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.daemon import HANDLERS, Daemon, eventually
 
 
@@ -52,8 +51,10 @@ def test_a_class_is_made_once_per_worker_and_closed(serving: Daemon) -> None:
 
 
 def test_the_environment(serving: Daemon) -> None:
-    """`env` is there before the handler's import, {worker} in it is the slot's number, and SPOOLD_ variables are set."""
-    serving.finish("env", handler="odd:where", workers=1, env={"GPU": "gpu-{worker}", "PLAIN": "p"}, source=serving.items(1))
+    """`env` is there before the handler's import, {worker} in it is the slot's number; SPOOLD_ variables are set."""
+    serving.finish(
+        "env", handler="odd:where", workers=1, env={"GPU": "gpu-{worker}", "PLAIN": "p"}, source=serving.items(1)
+    )
     seen = serving.results("env")[0]["result"]
     assert seen["env"] == {"SPOOLD_JOB": "env", "SPOOLD_WORKER": "0", "GPU": "gpu-0", "PLAIN": "p"}
     assert seen["at_import"] == "gpu-0"
@@ -102,7 +103,9 @@ def test_preload_imports_once(serving: Daemon) -> None:
 def test_preload_with_threads_starts_again_without(serving: Daemon, tmp_path: Path) -> None:
     """An import that starts threads is not forked from: the job runs without preload, and job.log says so."""
     (tmp_path / "threaded.py").write_text(
-        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\ndef handle(item): return 1\n"
+        "import threading\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "def handle(item): return 1\n"
     )
     serving.finish("threads", handler="threaded:handle", preload=True, cwd=str(tmp_path), source=serving.items(3))
     assert len(serving.results("threads")) == 3
@@ -113,7 +116,12 @@ def test_what_it_prints_is_logged_with_the_item(serving: Daemon) -> None:
     """Prints, logging and raw writes of a handler stand in job.log with the item's id."""
     serving.finish("talk", handler="basic:talkative", workers=1, source=serving.items(1))
     log = serving.job_log("talk")
-    for wanted in ("INFO    [0] printed 0", "WARNING [0] complained 0", "WARNING [0] handler: logged 0", "INFO    [0] raw"):
+    for wanted in (
+        "INFO    [0] printed 0",
+        "WARNING [0] complained 0",
+        "WARNING [0] handler: logged 0",
+        "INFO    [0] raw",
+    ):
         assert wanted in log
 
 
@@ -166,7 +174,9 @@ def test_exceptions_fail_their_item_alone(serving: Daemon) -> None:
     assert 'raise ValueError("a message' in log
 
 
-@pytest.mark.parametrize(("what", "kind"), [("unprintable", "Unprintable"), ("deep", "RecursionError"), ("group", "ExceptionGroup")])
+@pytest.mark.parametrize(
+    ("what", "kind"), [("unprintable", "UnprintableError"), ("deep", "RecursionError"), ("group", "ExceptionGroup")]
+)
 def test_strange_exceptions(serving: Daemon, what: str, kind: str) -> None:
     """Exceptions that can't be shown, or nest without end, fail their item like others."""
     serving.finish(f"strange-{what}", handler="odd:raises", source=whats("fine", what))
@@ -206,7 +216,9 @@ def test_params_are_for_classes(serving: Daemon) -> None:
 
 def test_load_timeout(serving: Daemon) -> None:
     """A handler that takes too long to load is ended, and fails the job with the reason."""
-    ended = serving.finish("slow-load", handler="odd:SlowLoad", load_timeout="100ms", workers=1, source=serving.items(1))
+    ended = serving.finish(
+        "slow-load", handler="odd:SlowLoad", load_timeout="100ms", workers=1, source=serving.items(1)
+    )
     assert ended["state"] == "failed"
     assert "load_timeout" in ended["error"]
 

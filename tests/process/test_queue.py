@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from tests.daemon import Daemon, eventually
 
 
 def started(daemon: Daemon, *names: str) -> list[str]:
     """The jobs in the order in which they were started."""
-    first = {name: next(record["t"] for record in daemon.job_records(name) if record["job"] == "started") for name in names}
+    first = {
+        name: next(record["t"] for record in daemon.job_records(name) if record["job"] == "started") for name in names
+    }
     return sorted(names, key=lambda name: first[name])
 
 
 def gate(daemon: Daemon) -> dict[str, Any]:
     """A job whose one item lasts until `open_gate`."""
-    return {"handler": "odd:waits_for", "workers": 1, "source": {"type": "items", "items": [str(daemon.folder / "gate")]}}
+    return {
+        "handler": "odd:waits_for",
+        "workers": 1,
+        "source": {"type": "items", "items": [str(daemon.folder / "gate")]},
+    }
 
 
 def open_gate(daemon: Daemon) -> None:
@@ -85,18 +90,23 @@ def test_after_in_vain(daemon: Daemon, names: tuple[str, ...]) -> None:
 
 
 def test_a_drop_while_it_runs_waits(daemon: Daemon) -> None:
-    """A manifest dropped for a running job waits as next.yaml; a later one replaces it; it runs when the run has ended."""
+    """A manifest dropped for a running job waits as next.yaml; a later one replaces it; it runs after the run."""
     daemon.start()
     daemon.drop("busy", **gate(daemon))
     daemon.wait_state("busy", "running")
     for stop in (1, 2):
         daemon.drop("busy", handler="basic:echo", source={"type": "range", "stop": stop})
-        eventually(lambda: f'"stop": {stop}' in next_manifest(daemon), "the manifest to wait")
+        waits(daemon, stop)
     assert daemon.runs("busy") == 1
     open_gate(daemon)
     daemon.wait_run("busy", 2)
     assert [row["result"] for row in daemon.results("busy")] == [{"n": 0}, {"n": 1}]
     assert not (daemon.job("busy") / "next.yaml").exists()
+
+
+def waits(daemon: Daemon, stop: int) -> None:
+    """Wait until the manifest with this range waits."""
+    eventually(lambda: f'"stop": {stop}' in next_manifest(daemon), "the manifest to wait")
 
 
 def next_manifest(daemon: Daemon) -> str:
@@ -136,7 +146,14 @@ def test_workers_are_shared(daemon: Daemon) -> None:
     daemon.start(config={"max_workers": 4})
     daemon.drop("greedy", handler="basic:slow_ledger", workers=4, source=daemon.items(3000))
     workers(daemon, "greedy", 4)
-    daemon.drop("newcomer", **{**gate(daemon), "workers": 4, "source": {"type": "items", "items": [{"id": n, "value": str(daemon.folder / "gate")} for n in range(4)]}})
+    daemon.drop(
+        "newcomer",
+        **{
+            **gate(daemon),
+            "workers": 4,
+            "source": {"type": "items", "items": [{"id": n, "value": str(daemon.folder / "gate")} for n in range(4)]},
+        },
+    )
     workers(daemon, "newcomer", 2)
     workers(daemon, "greedy", 2)
     open_gate(daemon)
@@ -150,6 +167,11 @@ def workers(daemon: Daemon, name: str, count: int) -> None:
     eventually(lambda: len(daemon.titled("worker", name)) == count, f"{name} to have {count} workers")
 
 
+def shown(daemon: Daemon, name: str, count: int) -> None:
+    """Wait until status.json shows so many workers, now and wanted."""
+    eventually(lambda: daemon.status()[name]["workers"] == {"now": count, "wanted": count}, "the status")
+
+
 def test_scale(daemon: Daemon) -> None:
     """`scale` gives a running job more or fewer workers, and status shows what is wanted; nothing runs twice."""
     daemon.start(config={"max_workers": 4})
@@ -157,7 +179,7 @@ def test_scale(daemon: Daemon) -> None:
     for count in (3, 2):
         daemon.command("scale", "scaled", workers=count)
         workers(daemon, "scaled", count)
-        eventually(lambda: daemon.status()["scaled"]["workers"] == {"now": count, "wanted": count}, "the status")
+        shown(daemon, "scaled", count)
     assert daemon.wait_ended("scaled")["counts"]["ok"] == 250
     assert sorted(map(int, daemon.ledger())) == list(range(250))
 

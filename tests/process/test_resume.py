@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from tests.daemon import Daemon, eventually
 
 
@@ -70,7 +69,9 @@ def test_the_status_tells_what_was_done(daemon: Daemon) -> None:
     half_done(daemon, "counted", 400)
     daemon.kill()
     daemon.start()
-    row = eventually(lambda: (r := daemon.status().get("counted")) and r["state"] == "running" and r["rate"] and r, "the job to run")
+    row = eventually(
+        lambda: (r := daemon.status().get("counted")) and r["state"] == "running" and r["rate"] and r, "the job to run"
+    )
     assert row["already_done"] >= 5
     assert row["ok"] >= row["already_done"]
 
@@ -89,9 +90,14 @@ def test_a_killed_daemon_is_followed_at_once(daemon: Daemon) -> None:
 
 
 def test_a_command_while_an_old_runner_drains(daemon: Daemon) -> None:
-    """A pause dropped while a killed daemon's runner still drains is obeyed when it is gone: the journal has one writer."""
+    """A pause dropped while a killed daemon's runner still drains waits for its end: the journal has one writer."""
     daemon.start()
-    daemon.drop("old", handler="basic:told", workers=1, source={"type": "items", "items": [{"id": n, "seconds": 0.7} for n in range(3)]})
+    daemon.drop(
+        "old",
+        handler="basic:told",
+        workers=1,
+        source={"type": "items", "items": [{"id": n, "seconds": 0.7} for n in range(3)]},
+    )
     eventually(daemon.ledger, "an item to begin")
     daemon.kill()
     daemon.command("pause", "old")
@@ -180,8 +186,8 @@ def test_run_keys(serving: Daemon) -> None:
     """With a run key the same items run again under a new name; a drop of the same key goes on with that one."""
     for run, key in ((1, "one"), (1, "two"), (2, "two")):
         serving.drop("keyed", handler="basic:ledger", run=key, source=serving.items(3))
-        ended = serving.wait_run(f"keyed@{key}", run)
-    assert "nothing to do" in ended["error"]
+        serving.wait_run(f"keyed@{key}", run)
+    assert "nothing to do" in serving.wait_ended("keyed@two")["error"]
     assert len(serving.ledger("keyed")) == 6
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 import zstandard
-
-from tests.daemon import Daemon
+from tests.daemon import HANDLERS, Daemon
 
 
 def results(serving: Daemon, name: str, **source: Any) -> list[tuple[str, Any]]:
@@ -23,7 +22,11 @@ def results(serving: Daemon, name: str, **source: Any) -> list[tuple[str, Any]]:
 def test_jsonl(serving: Daemon) -> None:
     """Each line of a jsonl file is an item, blank lines are none, and a last line without newline counts."""
     path = serving.write("a.jsonl", '{"id": "x", "v": 1}\n\n  {"id": 2}\r\n{"id": "z"}')
-    assert results(serving, "jsonl", type="jsonl", path=path) == [("x", {"id": "x", "v": 1}), ("2", {"id": 2}), ("z", {"id": "z"})]
+    assert results(serving, "jsonl", type="jsonl", path=path) == [
+        ("x", {"id": "x", "v": 1}),
+        ("2", {"id": 2}),
+        ("z", {"id": "z"}),
+    ]
 
 
 def test_jsonl_gz(serving: Daemon) -> None:
@@ -41,7 +44,10 @@ def test_jsonl_zst(serving: Daemon) -> None:
 def test_csv(serving: Daemon) -> None:
     """Each row of a csv file is an item with a text per column."""
     path = serving.write("a.csv", 'id;text\n1;"a;\nb"\n2;c\n')
-    assert results(serving, "csv", type="csv", path=path, delimiter=";") == [("1", {"id": "1", "text": "a;\nb"}), ("2", {"id": "2", "text": "c"})]
+    assert results(serving, "csv", type="csv", path=path, delimiter=";") == [
+        ("1", {"id": "1", "text": "a;\nb"}),
+        ("2", {"id": "2", "text": "c"}),
+    ]
 
 
 def test_lines(serving: Daemon) -> None:
@@ -66,8 +72,8 @@ def test_glob(serving: Daemon, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     for name in ("b.txt", "a.txt", "sub/c.txt", "no.md"):
         (tmp_path / name).touch()
-    serving.finish("glob", handler="basic:echo", cwd=str(tmp_path), pythonpath=[str(Path(__file__).parent.parent / "handlers")],
-                   source={"type": "glob", "pattern": "**/*.txt"})  # fmt: skip
+    source = {"type": "glob", "pattern": "**/*.txt"}
+    serving.finish("glob", handler="basic:echo", cwd=str(tmp_path), pythonpath=[str(HANDLERS)], source=source)
     assert sorted(row["id"] for row in serving.results("glob")) == ["a.txt", "b.txt", "sub/c.txt"]
 
 
@@ -126,7 +132,9 @@ def test_malformed_lines_fail_alone(serving: Daemon, suffix: str) -> None:
     assert ended["state"] == "partial"
     assert [row["id"] for row in serving.results(name)] == ["1", "2"]
     found = serving.failures(name)
-    assert [(row["id"], row["line"], row["error"]["type"]) for row in found] == [(f"line:{n}", n, "malformed") for n in (3, 4, 5, 6)]
+    assert [(row["id"], row["line"], row["error"]["type"]) for row in found] == [
+        (f"line:{n}", n, "malformed") for n in (3, 4, 5, 6)
+    ]
     assert found[1]["item"] == {"no": "id"}
 
 
@@ -157,6 +165,8 @@ def test_a_truncated_gz_fails_the_job_after_what_is_there(serving: Daemon) -> No
 
 def test_an_empty_source_succeeds(serving: Daemon) -> None:
     """A source without items is a job that succeeded with nothing."""
-    ended = serving.finish("empty", handler="basic:echo", source={"type": "jsonl", "path": serving.write("empty.jsonl", "")})
+    ended = serving.finish(
+        "empty", handler="basic:echo", source={"type": "jsonl", "path": serving.write("empty.jsonl", "")}
+    )
     assert (ended["state"], ended["counts"]["total"]) == ("succeeded", 0)
     assert serving.results("empty") == []

@@ -39,7 +39,8 @@ class Pace:
     def quick(self) -> bool:
         """Whether items are known to be so quick that a worker would wait for its next chunk if it had no second one.
 
-        Behind a long item a chunk would only be kept from workers that idle: nobody can take it back before that item ends.
+        Behind a long item a chunk would only be kept from workers that idle: nobody can take it back before that item
+        ends.
         """
         return self._average is not None and self._average <= TARGET
 

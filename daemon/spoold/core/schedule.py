@@ -1,8 +1,8 @@
 """Which queued jobs start, and how many workers each running job may have.
 
 Invariants (tests/property): the grants never sum to more than `max_workers`; every running job has at least one; a
-job of higher priority is never short while one of lower priority has more than its one; jobs of one priority differ
-by at most one worker unless one of them wants no more.
+running job of higher priority is never short while one of lower priority has more than its one; running jobs of one
+priority differ by at most one worker unless one of them wants no more. A job that starts has at first only what is free.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from spoold.journal.header import Header
 from spoold.journal.segment import Segment
 from spoold.system import process
 from spoold.system.channel import Channel
+from spoold.system.logs import leave_logs
 from spoold.worker.call import Handler, load
 from spoold.worker.line import Line
 from spoold.worker.main import Worker
@@ -55,6 +56,7 @@ def be_worker(birth: Birth) -> NoReturn:
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
         process.ignore_terminal_signals()
+        leave_logs()
         channel, output, segment = _keep_own(birth)
         current = Current()
         streams = capture(output, current)

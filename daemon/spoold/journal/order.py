@@ -101,7 +101,8 @@ def ordered(journal_dir: str, history: History, statuses: Collection[str]) -> It
             _fill(places, lines, history, wanted, frozenset(statuses))
             for n in wanted:
                 if not places[n]:
-                    raise RecordGoneError(f"the record of item {n} is gone", where=journal_dir, remedy="delete its seal")
+                    what = f"the record of item {n} is gone"
+                    raise RecordGoneError(what, where=journal_dir, remedy="delete its seal")
                 yield n, lines.read(places[n])
     finally:
         lines.close()

@@ -13,6 +13,8 @@ from spoold.core.tally import Tally
 
 KINDS: Final = 50
 """Kinds of error listed by name; the rest are one line."""
+OTHER: Final = "(other)"
+UNNAMED: Final = "(no error recorded)"
 
 
 class Failures:
@@ -24,10 +26,10 @@ class Failures:
     def add(self, failure: dict[str, Any]) -> None:
         """Take in a line of failures.jsonl."""
         error = failure["error"]
-        kind = error["type"]
+        kind = error["type"] or UNNAMED
         if kind not in self._kinds and len(self._kinds) >= KINDS:
-            kind = "(other)"
-        example = {"id": failure["id"], "n": failure["n"], "message": error["message"][:500]}
+            kind = OTHER
+        example = {"id": failure["id"], "n": failure["n"], "message": (error["message"] or "")[:500]}
         entry = self._kinds.setdefault(kind, {"type": kind, "count": 0, "first": example})
         entry["count"] += 1
         entry["last"] = example

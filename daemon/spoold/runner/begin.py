@@ -30,7 +30,8 @@ from spoold.sources.fingerprint import BLOCK, verify_prefix
 from spoold.sources.identify import Identifier, identifier
 
 _IDS: Final = re.compile(
-    rb'^\{"q":\d++,"n":(\d++),"id":("(?:[^"\\]|\\.)*+"),"s":"(?:ok|failed|skipped|kept|quarantined|in-doubt)"', re.MULTILINE
+    rb'^\{"q":\d++,"n":(\d++),"id":("(?:[^"\\]|\\.)*+"),"s":"(?:ok|failed|skipped|kept|quarantined|in-doubt)"',
+    re.MULTILINE,
 )
 """An item's final record, from its beginning: a result may contain what looks like one."""
 

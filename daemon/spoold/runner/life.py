@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import selectors
 import signal
 import socket
 from time import monotonic
@@ -16,7 +17,7 @@ from time import monotonic
 import setproctitle
 
 from spoold.core.job import JobEvent
-from spoold.core.messages import Ended, encode_message
+from spoold.core.messages import Ended, Held, encode_message
 from spoold.core.spec import JobSpec, decode_spec
 from spoold.engines.child import prepare_process
 from spoold.errors import SpooldError
@@ -30,6 +31,7 @@ from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
 from spoold.runner.main import Runner, closing_event
 from spoold.runner.orders import Stopped
+from spoold.runner.room import AGAIN
 from spoold.system import lock as locks
 from spoold.system import process
 from spoold.system.channel import Channel, receive_one
@@ -61,8 +63,12 @@ def live(sock: socket.socket, lock: int) -> int:
     log = JobLog(f"{spec.directory}/job.log", spec.log_format, spec.log_size)
     try:
         word = _run(spec, channel, lock, log)
-    except (SegmentBroken, SegmentFull) as trouble:
-        word = Ended(str(JobEvent.PAUSED), f"the journal can't be written: {trouble}")
+    except SegmentBroken as broken:
+        word = Ended(str(JobEvent.PAUSED), f"the journal can't be written: {broken}")
+    except SegmentFull as full:
+        word = _put_off(channel, f"no room for the journal: {full}")
+    except Stopped as stopped:  # it waited for room to write the last record
+        word = Ended(str(stopped.event), stopped.reason)
     except SpooldError as error:
         word = Ended(str(JobEvent.FAILED), str(error))
     except Exception as defect:
@@ -73,6 +79,16 @@ def live(sock: socket.socket, lock: int) -> int:
     process.kill_and_reap_children(())
     _say_goodbye(channel, word)
     return 0
+
+
+def _put_off(channel: Channel, reason: str) -> Ended:
+    """There is no room to begin, or to end: let it be seen for as long as it takes to try again, then be started anew."""
+    channel.send(0, encode_message(Held(reason)))
+    with selectors.DefaultSelector() as selector:
+        selector.register(channel, selectors.EVENT_READ)
+        selector.select(AGAIN)
+    channel.send(0, encode_message(Held(None)))
+    return Ended(str(JobEvent.DRAINED), reason)
 
 
 def _say_goodbye(channel: Channel, word: Ended) -> None:

@@ -49,7 +49,7 @@ def serve(spool: Spool, config: Config, config_path: str | None, *, until_idle: 
 
 
 def _fill_standard_descriptors() -> None:
-    """Whoever started us may have closed 0, 1 or 2; none of our own files may get such a number, which children write to."""
+    """Whoever started us may have closed 0, 1 or 2; no file of ours may get such a number: children write to it."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

@@ -49,7 +49,8 @@ class Job:
         deaths: of runners in a row without progress.
         overrides: changes of the spec that a runner asked for.
         next_waits: a manifest waits as next.yaml.
-        leftover: a runner of an earlier daemon still drains, and writes the journal; what is known here is read again when it is gone.
+        leftover: a runner of an earlier daemon still drains, and writes the journal; all this is read again when it
+            is gone.
         seen: it was active in this daemon's life.
     """
 

@@ -6,6 +6,7 @@ can be had, the loop's own rescan is what is left, and the log says so.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterable
@@ -24,6 +25,8 @@ class Watcher(FileSystemEventHandler):
     """
 
     def __init__(self, folders: Iterable[str]) -> None:
+        # what it says while it stops is of no use, and would go to standard error
+        logging.getLogger("watchdog").addHandler(logging.NullHandler())
         self._folders = list(folders)
         self._lock = threading.Lock()
         self._complete: set[str] = set()

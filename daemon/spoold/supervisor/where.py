@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from spoold.spool import is_spool
-from spoold.supervisor.config import Config
+
+if TYPE_CHECKING:
+    from spoold.supervisor.config import Config  # the operator's command shall not wait for its import
 
 DEFAULT: Final = "/var/spool/spoold"
 

@@ -88,7 +88,12 @@ class Channel:
 
     def wait_writable(self, seconds: float) -> None:
         """Wait until the socket takes more, at most so long."""
-        select.select([], [self._sock], [], seconds)
+        self._poll(select.POLLOUT, seconds)
+
+    def _poll(self, event: int, seconds: float) -> bool:
+        poll = select.poll()  # not select(): the descriptor may be above 1023
+        poll.register(self._sock, event)
+        return bool(poll.poll(seconds * 1000))
 
     # ------------------------------------------------------------------ receiving
 
@@ -96,7 +101,12 @@ class Channel:
         """Whether a whole frame is already here."""
         if len(self._in) < HEAD.size:
             return False
-        return len(self._in) >= HEAD.size + HEAD.unpack_from(self._in)[0]
+        size: int = HEAD.unpack_from(self._in)[0]
+        return len(self._in) >= HEAD.size + size
+
+    def silent(self) -> bool:
+        """Whether `receive` would have to wait, as far as can be told without reading."""
+        return not self.ready() and not self._poll(select.POLLIN, 0)
 
     def fill(self) -> bool:
         """Read once from the socket; False at end of file or when nothing is there."""
@@ -121,9 +131,11 @@ class Channel:
 
     def arrived(self) -> Iterator[tuple[int, bytes]]:
         """Every whole frame that a non-blocking channel has now."""
-        while self.fill():
+        more = True
+        while more:
             while self.ready():
                 yield self._take()
+            more = self.fill()
 
     def _take(self) -> tuple[int, bytes]:
         size, kind = HEAD.unpack_from(self._in)

@@ -1,21 +1,71 @@
 """Log files: one writer each, one line an entry, nothing in them that a user's text could forge.
 
-loguru writes and rotates. `enqueue` stays off (a queue's lock held by a killed process would hang the others),
-`diagnose` too (it would print values, secrets among them). A log that can't be written, because its disk is full or
-it is gone, is said once on stderr and never holds a job up.
+loguru formats and passes on. `enqueue` stays off (a queue's lock held by a killed process would hang the others),
+`diagnose` too (it would print values, secrets among them). A log that can't be written, because its disk is full or it
+is gone, is said once on stderr and never holds a job up.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
-from typing import IO, TYPE_CHECKING
+from contextlib import suppress
+from logging.handlers import RotatingFileHandler
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
-import msgspec
 from loguru import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from logging import LogRecord
+
     from loguru import Logger, Record
+
+SAFE: Final[dict[str, Any]] = {"enqueue": False, "diagnose": False, "backtrace": False}
+
+
+class _Rotating(RotatingFileHandler):
+    """The file itself; rotated by number, the newest at the name that `tail -F` follows."""
+
+    terminator = ""  # each entry brings its own end
+    _failed = False
+    _said = False
+
+    def emit(self, record: LogRecord) -> None:
+        """Write an entry."""
+        self._failed = False
+        super().emit(record)
+        self._said = self._failed
+
+    def handleError(self, record: LogRecord) -> None:  # noqa: ARG002, N802 - overridden
+        """Say that it could not be written, unless that was said of the entry before."""
+        self._failed = True
+        if not self._said:
+            _complain(self.baseFilename, sys.exc_info()[1])
+
+    def close(self) -> None:
+        """Close; what could not be written is given up."""
+        with suppress(OSError):
+            super().close()
+
+
+def _complain(path: str, error: BaseException | None) -> None:
+    print(f"spoold: {path}: the log can't be written: {error}", file=sys.stderr)  # noqa: T201 - there is no log for it
+
+
+def _to_stderr(entry: str) -> None:
+    """Whatever stderr is at that moment: a worker puts its own there."""
+    sys.stderr.write(entry)
+
+
+def leave_logs() -> None:
+    """In a forked child: let go of the parent's log file; what foreign code logs with loguru goes to standard error.
+
+    Otherwise a handler's own entries would be written to whatever file has got the descriptor since.
+    """
+    logger.remove()
+    logger.add(_to_stderr, format="{level}: {name}: {message}", **SAFE)
+
 
 class LogFile:
     """Where entries go: the file, and optionally a stream besides.
@@ -39,18 +89,20 @@ class LogFile:
         level: str = "INFO",
         size: int = 64 << 20,
         keep: int = 5,
-        stream: IO[str] | None = None,
+        stream: TextIO | None = None,
     ) -> None:
         self._escape = escape
         logger.remove()
         form = self._json if style == "json" else self._text
-        common = {"level": level, "format": form, "enqueue": False, "diagnose": False, "backtrace": False, "catch": True}
+        common: dict[str, Any] = {"level": level, "format": form, "catch": True, **SAFE}
         try:
-            logger.add(path, rotation=size, retention=keep, encoding="utf-8", errors="backslashreplace", **common)  # type: ignore[call-overload]
+            file = _Rotating(path, maxBytes=size, backupCount=keep, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            print(f"spoold: {path}: no log can be written: {error}", file=sys.stderr)  # noqa: T201 - there is no log to say it in
+            _complain(path, error)
+        else:
+            logger.add(file, **common)
         if stream is not None:
-            logger.add(stream, colorize=False, **common)  # type: ignore[arg-type]
+            logger.add(stream, colorize=False, **common)
 
     def bind(self, **extra: object) -> Logger:
         """A logger whose entries carry these fields, `job` and `item` among them."""
@@ -70,5 +122,5 @@ class LogFile:
         fields: dict[str, object] = {"t": round(record["time"].timestamp(), 3), "level": record["level"].name.lower()}
         fields |= {name: extra[name] for name in ("job", "item") if extra.get(name) is not None}
         fields["message"] = record["message"]
-        extra["line"] = msgspec.json.encode(fields, enc_hook=str).decode()
+        extra["line"] = json.dumps(fields, default=str).replace("\x7f", "\\u007f")  # ASCII: nothing a terminal obeys
         return "{extra[line]}\n"

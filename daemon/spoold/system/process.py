@@ -87,7 +87,10 @@ def kill_and_reap_children(keep: Iterable[int]) -> int:
 
 
 def kill_and_wait(pids: Iterable[int], still: Callable[[int], bool]) -> None:
-    """Kill processes that are not our children and wait until they are gone; `still(pid)` is asked again once the pid is pinned."""
+    """Kill processes that are not our children and wait until they are gone.
+
+    `still(pid)` is asked again once the pid is pinned.
+    """
     pinned: list[int] = []
     for pid in pids:
         try:

@@ -63,11 +63,17 @@ def load(name: str, params: dict[str, Any]) -> Handler:
     if isinstance(target, type):
         target = target(**params)
         if not callable(target):
-            raise HandlerError("its instances can't be called", where=f"handler {name}", remedy="give the class a __call__")
+            raise HandlerError(
+                "its instances can't be called", where=f"handler {name}", remedy="give the class a __call__"
+            )
     elif params:
         raise HandlerError("`params` are for a handler class, this is a function", where=f"handler {name}")
     if any(inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called) for called in _called(target)):
-        raise HandlerError("it is async, and handlers are called synchronously", where=f"handler {name}", remedy="make it a plain function")
+        raise HandlerError(
+            "it is async, and handlers are called synchronously",
+            where=f"handler {name}",
+            remedy="make it a plain function",
+        )
     return Handler(target, wants_context=_wants_context(target))
 
 

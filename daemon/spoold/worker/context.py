@@ -36,7 +36,10 @@ class Item:
 
     @property
     def draining(self) -> bool:
-        """Whether the job is being stopped: a long item may end early by raising, and will not be run again before the next start."""
+        """Whether the job is being stopped.
+
+        A long item may end early by raising, and will not be run again before the next start.
+        """
         return bool(self._line[DRAINING])
 
     def __repr__(self) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 from collections import deque
 from time import perf_counter, time
 from typing import Any
@@ -107,7 +106,9 @@ class Worker:
             else:
                 place = chunk.lines[i] if chunk.lines else None
                 item = outcome.capped_item(raw)
-                payload = item_payload(n, id_json, status, t=started + ended - began, ms=ms, error=error, item=item, line=place)
+                payload = item_payload(
+                    n, id_json, status, t=started + ended - began, ms=ms, error=error, item=item, line=place
+                )
             self.record(payload, ended)
             tally.add(status, ms, n, item_id, result is not None)
             if error is not None:
@@ -202,7 +203,7 @@ class Worker:
         """The next chunk; None when there will be none."""
         if self.waiting:
             return self.waiting.popleft()
-        if not self.channel.ready() and not select.select([self.channel], [], [], 0)[0]:
+        if self.channel.silent():
             self.rest()
         frame = self.channel.receive()
         while frame is not None and frame[0] == Kind.AGAIN:
