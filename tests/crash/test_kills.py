@@ -49,7 +49,7 @@ def _went_on(daemon: Daemon, enough: int) -> bool:
     return len(daemon.ledger()) > enough or daemon.ended("kills") is not None
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_random_kills(daemon: Daemon, seed: int) -> None:
     """Whatever is killed whenever, each item is recorded once, and no more run twice than were in flight."""
     chance = random.Random(seed)

@@ -82,7 +82,7 @@ def live(sock: socket.socket, lock: int) -> int:
 
 
 def _put_off(channel: Channel, reason: str) -> Ended:
-    """There is no room to begin, or to end: let it be seen for as long as it takes to try again, then be started anew."""
+    """There is no room to begin, or to end: let it be seen until it is time to try again, then be started anew."""
     channel.send(0, encode_message(Held(reason)))
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ)
@@ -224,7 +224,7 @@ def _lives(history: History) -> int:
 
 
 def _derived(directory: str, history: History) -> bool:
-    """Whether results and failures are there and are those of the last finished run, to which this one added nothing."""
+    """Whether the files are there, and are those of the last finished run, to which this one added nothing."""
     if not all(os.path.exists(os.path.join(directory, name)) for name in ("results.jsonl", "failures.jsonl")):
         return False
     lives = [record.event for record in history.jobs if record.event in ("started", "finished")]

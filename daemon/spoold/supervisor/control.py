@@ -135,7 +135,7 @@ class Controls:
 
     @staticmethod
     def _let_end(job: Job) -> None:
-        """A run whose end is recorded already, while its runner still leaves, is over: what is asked is asked of that."""
+        """A run whose end is recorded, while its runner still leaves, is over: what is asked is asked of that."""
         if job.runner is not None and job.state is JobState.RUNNING and records.ended(job.directory):
             raise Waits
 

@@ -31,6 +31,8 @@ from spoold.system.notify import Notifier
 RESCAN = 30.0
 RESCAN_UNWATCHED = 2.0
 TELL = 1.0
+TELL_SHARE = 5
+"""After a change was told, the next is told no sooner than so many times what that took."""
 EXTEND = 30
 
 
@@ -55,6 +57,8 @@ class Supervisor:
         self.look_due = True
         self.look_again: sched.Event | None = None
         self.start_due: float | None = None
+        self.tell_not_before = 0.0
+        self.tell_due = False
         self.draining = False
         self.rejected = False
 
@@ -249,9 +253,17 @@ class Supervisor:
     # ------------------------------------------------------------------ telling
 
     def tell(self) -> None:
-        """Tell every change of state at once."""
+        """Tell every change of state at once; of thousands of jobs, as often as costs a small part of our time."""
+        now = monotonic()
+        if now < self.tell_not_before:
+            if not self.tell_due:
+                self.tell_due = True
+                self.timers.enterabs(self.tell_not_before, 4, nothing)
+            return
+        self.tell_due = False
         if self.status.changed(self.table):
             self.write_status()
+            self.tell_not_before = now + TELL_SHARE * (monotonic() - now)
 
     def beat(self) -> None:
         """What is told in any case: the watchdog, and the status while anything runs."""

@@ -199,7 +199,7 @@ class Overseer:
             return  # it was adopted when an earlier zygote died
         pid = handle.pid
         if pid is None or pid not in process.children(os.getpid()):
-            self.ended(job, "its zygote died")
+            self.ended(job, "its zygote died", began=pid is not None)
             return
         pidfd = os.pidfd_open(pid)
 
@@ -220,8 +220,8 @@ class Overseer:
         keep += [job.runner.pid for job in self.table if job.runner is not None and job.runner.pid is not None]
         process.kill_and_reap_children(keep)
 
-    def ended(self, job: Job, how: str) -> None:
-        """A runner is reaped: hear its last word, put its state in the table, let what waited go on."""
+    def ended(self, job: Job, how: str, *, began: bool = True) -> None:
+        """A runner is reaped, or never began: hear its last word, note its state, let what waited go on."""
         handle = job.runner
         if handle is None:
             return
@@ -233,7 +233,7 @@ class Overseer:
         self.sweep()
         word = handle.last_word
         if word is None:
-            self.died(job, how)
+            self.died(job, how, began=began)
         else:
             self.said_goodbye(job, word)
         if not self.draining and (job.state.ended or job.state is JobState.PAUSED):
@@ -255,9 +255,9 @@ class Overseer:
             why = f": {word.error}" if word.error else ""
             self.log.info(f"job {job.name} {job.state}: {job.counts.ok} ok, {job.counts.failed} failed{why}")
 
-    def died(self, job: Job, how: str) -> None:
+    def died(self, job: Job, how: str, *, began: bool) -> None:
         """The runner died without a word: it is started again, unless that leads nowhere."""
-        job.deaths += 1
+        job.deaths += began
         self.log.warning(f"the runner of {job.name} died: {how}")
         word = recorded_end(job)
         if word is not None:

@@ -80,8 +80,10 @@ def send_line(descriptor: int, level: str, item_id: str | None, line: str) -> No
     if len(text) > LINE_CAP:
         text = text[:LINE_CAP] + b"... (%d bytes in all)" % len(text)
     label = MARK + level.encode() + msgspec.json.encode(_safe(item_id)) + b"\t"
+    data = label + text.replace(b"\n", b"\\n") + b"\n"
     try:
-        os.write(descriptor, label + text.replace(b"\n", b"\\n") + b"\n")
+        while data:  # a signal may cut a long one short
+            data = data[os.write(descriptor, data) :]
     except OSError:
         return
 
