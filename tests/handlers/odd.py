@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -216,3 +217,15 @@ def waits_for(item: dict[str, Any]) -> None:
     """Last until a file is there."""
     while not os.path.exists(item["value"]):
         time.sleep(0.005)
+
+
+class Hangs:
+    """Its end never comes."""
+
+    def __call__(self, item: dict[str, Any]) -> Any:
+        """Give the id back."""
+        return item["id"]
+
+    def close(self) -> None:
+        """Wait for what never happens."""
+        threading.Event().wait()

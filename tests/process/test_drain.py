@@ -82,6 +82,25 @@ def test_the_drain_can_be_ended_at_once(daemon: Daemon, numbers: tuple[signal.Si
     assert daemon.processes() == []
 
 
+def test_an_interrupt_after_a_term_is_the_first(daemon: Daemon) -> None:
+    """SIGINT in a drain that SIGTERM began lets the items in flight finish all the same."""
+    process = daemon.start()
+    daemon.drop("mixed", handler="basic:told", workers=1, source=slow(daemon, 2, 0.7))
+    begun(daemon, 1)
+    process.send_signal(signal.SIGTERM)
+    eventually(lambda: "draining" in daemon.log(), "the drain to begin")
+    assert daemon.stop(signal.SIGINT) == 0
+    assert finished(daemon) == [0]
+
+
+def test_a_close_that_hangs_does_not_keep_the_job(daemon: Daemon) -> None:
+    """A handler's close() has as long as loading may take; then its worker is killed and the job ends."""
+    daemon.drop("hangs", handler="odd:Hangs", workers=1, load_timeout="2s", source=daemon.items(3))
+    assert daemon.run() == 0
+    assert len(daemon.results("hangs")) == 3
+    assert daemon.processes() == []
+
+
 def test_drain_timeout(daemon: Daemon) -> None:
     """What still runs after drain_timeout is killed, also a stopped worker, and runs again at the next start."""
     daemon.start(config={"drain_timeout": "300ms"})

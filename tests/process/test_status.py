@@ -51,12 +51,13 @@ def test_the_shape_of_status(daemon: Daemon) -> None:
     """status.json has the daemon's line and one row for each job that has not ended, with every key of the contract."""
     process = daemon.start()
     daemon.drop("shown", handler="basic:slow_ledger", workers=1, source=daemon.items(300))
-    row = eventually(lambda: (r := daemon.status().get("shown")) and r["rate"] and r, "the job to be under way")
+    row = eventually(lambda: (r := daemon.status().get("shown")) and r["rate"] and r["ok"] and r, "items to be done")
     assert set(row) == KEYS
     assert row["state"] == "running"
     assert 0 < row["ok"] < 300
-    assert row["total"] in {None, 300}
-    assert row["remaining"] == (None if row["total"] is None else 300 - row["ok"])
+    assert row["total"] == 300
+    assert row["remaining"] == 300 - row["ok"]
+    assert row["eta_s"] > 0
     assert row["started"] > 0
     assert row["finished"] is None
     assert row["workers"] == {"now": 1, "wanted": 1}

@@ -1,7 +1,7 @@
 """The book's decisions, played against every order of loads, acknowledgements, deaths and commands.
 
-`World` stands for the plan, the engine and the processes: as in reality, what happens to a worker reaches the book later,
-and an order to a worker that is dead meanwhile is dropped. It checks each outcome as it is carried out.
+`World` stands for the plan, the engine and the processes: as in reality, what happens to a worker reaches the book
+later, and an order to a worker that is dead meanwhile is dropped. It checks each outcome as it is carried out.
 """
 
 from __future__ import annotations
@@ -363,7 +363,9 @@ class BookMachine(RuleBasedStateMachine):
         self.world.events.append(b.Resize(workers))
 
     @precondition(lambda self: self.world.taken)
-    @rule(how=st.sampled_from([b.Closing.PAUSE, b.Closing.DRAIN, b.Closing.CANCEL, b.Closing.FAIL]), now=st.integers(0, 9))
+    @rule(
+        how=st.sampled_from([b.Closing.PAUSE, b.Closing.DRAIN, b.Closing.CANCEL, b.Closing.FAIL]), now=st.integers(0, 9)
+    )
     def close(self, how: b.Closing, now: int) -> None:
         """An operator stops the job; seldom, so that most plays go on."""
         if now == 0:

@@ -82,7 +82,9 @@ def test_everybody_gets_a_turn(situation: tuple[list[Candidate], int, int]) -> N
     jobs, max_jobs, max_workers = situation
     first = schedule(jobs, max_jobs, max_workers)
     obedient = [
-        Candidate(j.name, j.priority, j.order, j.wanted, min(j.now, first.grants[j.name]), running=True) if j.running else j
+        Candidate(j.name, j.priority, j.order, j.wanted, min(j.now, first.grants[j.name]), running=True)
+        if j.running
+        else j
         for j in jobs
     ]
     places = min(max_jobs, max_workers) - sum(job.running for job in jobs)

@@ -134,7 +134,7 @@ def test_sending_never_waits(ends: Ends) -> None:
     for kind in range(count):
         ends.ours.send(kind, body)
     assert ends.ours.backlog
-    received = []
+    received: list[tuple[int, bytes] | None] = []
     while len(received) < count:
         received.append(ends.theirs.receive())
         ends.ours.flush()

@@ -27,18 +27,20 @@ def _no_log_stays_open() -> Iterator[None]:
 
 def test_a_line_of_text(tmp_path: Path) -> None:
     """Time, level, job, item, message."""
-    log = LogFile(str(tmp_path / "log"), escape).bind(job="nightly", item="7")
-    log.warning("{}", "slow")
+    entries = LogFile(str(tmp_path / "log"), escape).bind(job="nightly", item="7")
+    entries.warning("slow")
     line = (tmp_path / "log").read_text()
     assert line.endswith(" WARNING nightly: [7] slow\n")
     assert line[4] == line[7] == "-"
 
 
-@pytest.mark.parametrize("text", ["a\n2026-01-01 ERROR forged", "\x1b[2J", "\u202e", "{extra}", "<red>", "\udc80", "\x9b"])
+@pytest.mark.parametrize(
+    "text", ["a\n2026-01-01 ERROR forged", "\x1b[2J", "\u202e", "{extra}", "<red>", "\udc80", "\x9b"]
+)
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_no_text_forges_a_line(tmp_path: Path, text: str, style: str) -> None:
     """One line an entry, whatever is in message and item, and nothing that a terminal obeys."""
-    LogFile(str(tmp_path / "log"), escape, style=style).bind(item=text).info("{}", text)
+    LogFile(str(tmp_path / "log"), escape, style=style).bind(item=text).info(text)
     (line,) = (tmp_path / "log").read_text().splitlines()
     assert line.isprintable()
     if style == "json":
@@ -48,24 +50,24 @@ def test_no_text_forges_a_line(tmp_path: Path, text: str, style: str) -> None:
 
 def test_the_level_is_a_threshold(tmp_path: Path) -> None:
     """What is below it is not written."""
-    log = LogFile(str(tmp_path / "log"), escape, level="WARNING").bind()
-    log.info("{}", "quiet")
-    log.error("{}", "loud")
+    entries = LogFile(str(tmp_path / "log"), escape, level="WARNING").bind()
+    entries.info("quiet")
+    entries.error("loud")
     assert (tmp_path / "log").read_text().count("\n") == 1
 
 
 def test_entries_go_to_a_stream_too(tmp_path: Path) -> None:
     """The daemon's log is also on stderr."""
     stream = StringIO()
-    LogFile(str(tmp_path / "log"), escape, stream=stream).bind().info("{}", "both")
+    LogFile(str(tmp_path / "log"), escape, stream=stream).bind().info("both")
     assert stream.getvalue() == (tmp_path / "log").read_text()
 
 
 def test_a_log_is_rotated(tmp_path: Path) -> None:
     """At its size it gets a number, and only so many are kept; the newest keeps the name."""
-    log = LogFile(str(tmp_path / "log"), escape, size=1000, keep=2).bind()
+    entries = LogFile(str(tmp_path / "log"), escape, size=1000, keep=2).bind()
     for k in range(60):
-        log.info("{}", f"entry {k} " + "x" * 60)
+        entries.info(f"entry {k} " + "x" * 60)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "log.1", "log.2"]
     assert "entry 59 " in (tmp_path / "log").read_text()
     assert all(path.stat().st_size <= 1000 for path in tmp_path.iterdir())
@@ -73,17 +75,19 @@ def test_a_log_is_rotated(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     """Every entry is tried, none is an error of the caller's, and stderr is not flooded."""
-    log = LogFile("/dev/full", escape).bind()
+    entries = LogFile("/dev/full", escape).bind()
     for k in range(5):
-        log.info("{}", f"entry {k}")
+        entries.info(f"entry {k}")
     logger.remove()
-    assert capsys.readouterr().err == "spoold: /dev/full: the log can't be written: [Errno 28] No space left on device\n"
+    assert (
+        capsys.readouterr().err == "spoold: /dev/full: the log can't be written: [Errno 28] No space left on device\n"
+    )
 
 
 def test_a_log_that_cannot_be_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The daemon goes on without it."""
     path = str(tmp_path / "missing" / "log")
-    LogFile(path, escape).bind().info("{}", "nobody reads it")
+    LogFile(path, escape).bind().info("nobody reads it")
     said = capsys.readouterr().err
     assert said.startswith(f"spoold: {path}: the log can't be written: ")
     assert said.count("\n") == 1
@@ -113,12 +117,9 @@ def test_an_item_that_prints_without_end_is_cut(tmp_path: Path) -> None:
 
 
 def test_a_defect_is_logged_line_by_line(tmp_path: Path) -> None:
-    """An error of spoold's own stands in job.log with its traceback."""
+    """An error of spoold's own stands in job.log, no line without its time and level."""
     log = JobLog(str(tmp_path / "log"), "text", 1 << 30)
-    try:
-        raise RuntimeError("first\nsecond")
-    except RuntimeError as error:
-        log.defect(error)
+    log.defect(RuntimeError("first\nsecond"))
     lines = (tmp_path / "log").read_text().splitlines()
-    assert lines[0].endswith("Traceback (most recent call last):")
-    assert lines[-1].endswith("ERROR   second")
+    assert lines[0].endswith(" ERROR   RuntimeError: first")
+    assert lines[1].endswith(" ERROR   second")

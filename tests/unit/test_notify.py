@@ -11,7 +11,6 @@ import pytest
 
 from spoold.system.notify import Notifier
 
-
 Make = Callable[[dict[str, str]], Notifier]
 
 

@@ -26,16 +26,25 @@ from spoold.worker.outcome import (
 
 LIMIT = 1000
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
     # a lone surrogate is no text
     | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab\n\"", max_size=3), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('ab\n"', max_size=3), inner, max_size=3),
     max_leaves=8,
 )
 
 
+class Colour(IntEnum):
+    """An enum whose members are numbers."""
+
+    RED = 1
+
+
 def nested(depth: int) -> list[Any]:
-    """A list in a list in a list …"""
+    """A list in a list in a list, and so on."""
     value: list[Any] = []
     for _ in range(depth):
         value = [value]
@@ -77,7 +86,13 @@ def test_any_json_value_is_recorded_as_it_is(value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("é\n", '"é\\n"'), ((1, 2), "[1,2]"), ({1: "a"}, '{"1":"a"}'), (IntEnum("Colour", "RED")(1), "1"), (False, "false")],
+    [
+        ("é\n", '"é\\n"'),
+        ((1, 2), "[1,2]"),
+        ({1: "a"}, '{"1":"a"}'),
+        (Colour.RED, "1"),
+        (False, "false"),
+    ],
 )
 def test_what_json_makes_of_it(value: object, text: str) -> None:
     """Tuples, number keys and enums are recorded as Python's json has them."""
@@ -127,13 +142,9 @@ def test_a_result_error_is_of_its_own_kind() -> None:
 
 def test_causes_are_shown() -> None:
     """An exception raised from another shows both."""
-    try:
-        try:
-            raise KeyError("inner")
-        except KeyError as inner:
-            raise RuntimeError("outer") from inner
-    except RuntimeError as outer:
-        assert "inner" in json.loads(encode_error(outer))["traceback"]
+    error = RuntimeError("outer")
+    error.__cause__ = KeyError("inner")
+    assert "KeyError: 'inner'" in raised(error)["traceback"]
 
 
 @pytest.mark.parametrize("error", [Awkward(), SystemExit(3), KeyboardInterrupt(), ValueError("\ud800\x00\x1b[2J")])
@@ -158,10 +169,9 @@ def test_a_bottomless_recursion_is_an_ordinary_error() -> None:
     def down() -> None:
         down()
 
-    try:
+    with pytest.raises(RecursionError) as caught:
         down()
-    except RecursionError as error:
-        found = json.loads(encode_error(error))
+    found = json.loads(encode_error(caught.value))
     assert found["type"] == "RecursionError"
     assert len(found["traceback"]) < TRACEBACK_CAP + 100
 

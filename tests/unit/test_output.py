@@ -133,7 +133,7 @@ def test_a_reader_that_is_gone_is_no_error() -> None:
 @pytest.fixture
 def logger(pipe: Pipe) -> Iterator[logging.Logger]:
     """A logger whose only handler writes to the pipe."""
-    one = logging.Logger("handler")
+    one = logging.Logger("handler")  # noqa: LOG001 - one that pytest's own handlers do not hear
     handler = PipeHandler(pipe.write_end, pipe.current)
     handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
     one.addHandler(handler)

@@ -133,6 +133,7 @@ class LocalEngine:
         worker = self._workers[slot]
         if worker.loaded:
             worker.channel.end_sending()
+            worker.load_by = monotonic() + self._spec.load_timeout  # a close() that hangs must not keep the job
         else:
             self._kill(worker)
 

@@ -202,7 +202,9 @@ def _finish(spec: JobSpec, ledger: Ledger, event: JobEvent, reason: str | None, 
         "source": runner.source,
         "handler": spec.handler,
     }
-    kinds = finish.derive(spec.directory, history) if standing.ran or not _derived(spec.directory, history) else []
+    bad = counts.failed + counts.quarantined + counts.in_doubt
+    derive = standing.ran or bad or not _derived(spec.directory, history)
+    kinds = finish.derive(spec.directory, history) if derive else []
     seconds, ran = standing.seconds(), standing.ran
     finish.write_report(spec.directory, about, counts, history, kinds, seconds=seconds, ran=ran)
     ledger.job("finished", state=str(event), error=reason, counts=counts)

@@ -58,6 +58,9 @@ class Runner:
         self.orders = Orders(channel, ledger, self.events.append, self.end_by, spec.drain_timeout)
         self.room = Room(self.orders, log)
         self.broken_by: str | None = None
+        # slots whose worker holds a record that found no room; those of them that were told to try again
+        self.full: set[int] = set()
+        self.trying: set[int] = set()
         # a record is seen to be unsynced at one tick and synced at the next: two ticks make one window
         self.sync_every = max(spec.sync / 2, LEAST_TICK)
 
@@ -139,7 +142,7 @@ class Runner:
         try:
             self.ledger.make_slots(slot + 1)
             self.engine.spawn(slot)
-            self.room.found()
+            self.not_full(slot)
         except (OSError, SegmentFull) as error:
             if isinstance(error, SegmentFull):
                 self.room.hold(error)
@@ -151,6 +154,8 @@ class Runner:
     def happened(self, event: b.Event) -> None:
         """See Host."""
         self.events.append(event)
+        if isinstance(event, b.Acked | b.Died) and self.room.wanted is not None:
+            self.not_full(event.slot)
         if isinstance(event, b.LoadFailed):
             self.log.error(event.error)
         elif isinstance(event, b.Died) and self.book.slots[event.slot].state is not b.SlotState.LEAVING:
@@ -170,13 +175,22 @@ class Runner:
 
     def out_of_room(self, slot: int, error: int) -> None:
         """See Host."""
-        if self.room.hold(SegmentFull(error, segment_name(self.ledger.history.run, slot + 1))):
+        self.room.hold(SegmentFull(error, segment_name(self.ledger.history.run, slot + 1)))
+        if not self.full:
             self.timers.enter(AGAIN, 3, self.try_room)
+        self.full.add(slot)
 
     def try_room(self) -> None:
-        """Let workers that hold a record try to write it."""
-        self.room.found()
+        """Let workers that hold a record try to write it; those that can't say so again."""
+        self.trying, self.full = self.full, set()
         self.engine.room()
+
+    def not_full(self, slot: int) -> None:
+        """The slot's worker wrote what it held, or is gone."""
+        self.trying.discard(slot)
+        self.full.discard(slot)
+        if not self.full and not self.trying:
+            self.room.found()
 
     def broken(self, slot: int, reason: str) -> None:
         """See Host: that segment is never appended to again; what it holds is copied at the next start."""

@@ -66,6 +66,42 @@ Lookup = Callable[[str], tuple[str, bytes | None] | None]
 Recorded = Callable[[dict[str, list[int]]], dict[str, int]]
 
 
+class Lookahead:
+    """A source's batches, with one read ahead, so that the end is known when the last is taken.
+
+    Attributes:
+        ended: the last batch was taken.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._batches = source.batches(0)
+        self._next: Batch | SourceError | None = None
+        self._begun = False
+        self.ended = False
+
+    def take(self) -> Batch | None:
+        """The next batch; None at the end.
+
+        Raises:
+            SourceError: the source can't be read on; everything before was given.
+        """
+        if not self._begun:
+            self._begun, self._next = True, self._fetch()
+        found = self._next
+        if isinstance(found, SourceError):
+            raise found
+        if found is not None:
+            self._next = self._fetch()
+        self.ended = self._next is None
+        return found
+
+    def _fetch(self) -> Batch | SourceError | None:
+        try:
+            return next(self._batches, None)
+        except SourceError as error:
+            return error
+
+
 class Plan:
     """The items of one run, in source order.
 
@@ -100,7 +136,7 @@ class Plan:
         self._last = only.max() if only else -1 if only is not None else None
         self._done_by_id = done_by_id
         self._recorded = recorded
-        self._batches: Iterator[Batch] = source.batches(0)
+        self._batches = Lookahead(source)
         self._ahead: Items = ([], [], [], None)
         self._at = 0
         self._aside = BitMap()
@@ -125,8 +161,7 @@ class Plan:
         while self._at >= len(self._ahead[0]):
             if self._end:
                 return State.BARRIER if self._aside else State.END
-            if not self._read():
-                self._end = True
+            self._read()
             if monotonic() > until:
                 return State.MORE
         low, high = self._at, self._at + size
@@ -183,15 +218,12 @@ class Plan:
 
     # ------------------------------------------------------------------ reading
 
-    def _read(self) -> bool:
-        """Plan the next batch; False at the end of the source (or of the only items wanted)."""
-        batch = None if self._last is not None and self.position > self._last else next(self._batches, None)
+    def _read(self) -> None:
+        """Plan the next batch."""
+        batch = None if self._last is not None and self.position > self._last else self._batches.take()
         if batch is None:
-            if self._last is None:
-                self.total = self.position
-                self.read_whole = True
-            self._mark()
-            return False
+            self._see_end()
+            return
         self.position = batch.n + len(batch.raws)
         if self.position > MAX_POSITIONS:
             raise SourceError(
@@ -199,14 +231,22 @@ class Plan:
             )
         self.notes += self._digest.feed(batch.raws)
         self._ahead, self._at = ([], [], [], None), 0
-        if self._skip.range_cardinality(batch.n, self.position) == len(batch.raws):
-            return True
-        if self._only is not None and not self._only.range_cardinality(batch.n, self.position):
-            return True
-        self._ahead = self._choose(batch)
-        if self._ahead[0]:
+        done = self._skip.range_cardinality(batch.n, self.position) == len(batch.raws)
+        unwanted = self._only is not None and not self._only.range_cardinality(batch.n, self.position)
+        if not (done or unwanted):
+            self._ahead = self._choose(batch)
+        if self._batches.ended:
+            self._see_end()
+        elif self._ahead[0]:
             self._mark()
-        return True
+
+    def _see_end(self) -> None:
+        """There are no more records, or none that are wanted."""
+        self._end = True
+        if self._last is None:
+            self.total = self.position
+            self.read_whole = True
+        self._mark()
 
     def _mark(self) -> None:
         """Note the fingerprint of what was read, before any of it is sent."""

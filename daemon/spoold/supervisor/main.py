@@ -60,6 +60,7 @@ class Supervisor:
         self.tell_not_before = 0.0
         self.tell_due = False
         self.draining = False
+        self.interrupted = False
         self.rejected = False
 
     # ------------------------------------------------------------------ the loop
@@ -134,9 +135,10 @@ class Supervisor:
                 case signal.SIGTERM:
                     self.drain()
                 case signal.SIGINT:
-                    if self.draining:
-                        self.overseer.order_all(Order(Verb.NOW))
                     self.drain()
+                    if self.interrupted:
+                        self.overseer.order_all(Order(Verb.NOW))
+                    self.interrupted = True
                 case signal.SIGQUIT:
                     self.drain()
                     self.overseer.order_all(Order(Verb.NOW))
