@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from spoold.runner.plan import Bad, Kept, Plan, State
+from spoold.runner.given import Bad, Kept, State
+from spoold.runner.plan import Plan
 from spoold.sources.identify import identifier
 from spoold.sources.jsonl import JsonlSource
 

@@ -13,7 +13,8 @@ from pyroaring import BitMap
 
 from spoold.errors import SourceError
 from spoold.runner import plan as planning
-from spoold.runner.plan import Bad, Items, Kept, Plan, State
+from spoold.runner.given import Bad, Items, Kept, State
+from spoold.runner.plan import Plan
 from spoold.sources.base import Source
 from spoold.sources.fingerprint import Mark
 from spoold.sources.identify import identifier

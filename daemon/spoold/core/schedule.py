@@ -2,7 +2,8 @@
 
 Invariants (tests/property): the grants never sum to more than `max_workers`; every running job has at least one; a
 running job of higher priority is never short while one of lower priority has more than its one; running jobs of one
-priority differ by at most one worker unless one of them wants no more. A job that starts has at first only what is free.
+priority differ by at most one worker unless one of them wants no more. A job that starts has at first only what is
+free.
 """
 
 from __future__ import annotations

@@ -6,9 +6,10 @@ from spoold.core import book as b
 from spoold.core.chunk import Chunk
 from spoold.errors import JournalError, SourceError
 from spoold.journal.failure import SegmentFull
+from spoold.runner.given import Bad, Kept, State
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
-from spoold.runner.plan import Bad, Kept, Plan, State
+from spoold.runner.plan import Plan
 from spoold.runner.standing import Standing
 from spoold.worker.outcome import capped_item, plain_error
 

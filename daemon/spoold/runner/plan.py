@@ -9,8 +9,6 @@ whether an item is a duplicate or has to run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import Enum, auto
 from time import monotonic
 from typing import Final
 from zlib import crc32
@@ -18,8 +16,10 @@ from zlib import crc32
 from pyroaring import BitMap
 
 from spoold.errors import SourceError
+from spoold.runner.given import Bad, Items, Kept, Note, State
+from spoold.runner.lookahead import Lookahead
 from spoold.sources.base import MAX_POSITIONS, Batch, Fault, Source
-from spoold.sources.fingerprint import Digest, Mark
+from spoold.sources.fingerprint import Digest
 from spoold.sources.identify import Identifier
 
 PASS: Final = 1_000_000
@@ -28,78 +28,8 @@ PATIENCE: Final = 0.05
 """Seconds that one call may spend on passing over records that are done."""
 
 
-class State(Enum):
-    """Why a plan gave nothing."""
-
-    MORE = auto()
-    """It used up its patience on records that are done; ask again."""
-    BARRIER = auto()
-    """It goes on when everything given so far is settled."""
-    END = auto()
-    """There is no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bad:
-    """A record that can't become an item."""
-
-    n: int
-    id: str
-    raw: bytes
-    line: int | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An item of a changed source that is done under its id."""
-
-    n: int
-    id: str
-    status: str
-    result: bytes | None
-
-
-Note = Bad | Kept | Mark
-Items = tuple[list[int], list[str], list[bytes], list[int] | None]
 Lookup = Callable[[str], tuple[str, bytes | None] | None]
 Recorded = Callable[[dict[str, list[int]]], dict[str, int]]
-
-
-class Lookahead:
-    """A source's batches, with one read ahead, so that the end is known when the last is taken.
-
-    Attributes:
-        ended: the last batch was taken.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self._batches = source.batches(0)
-        self._next: Batch | SourceError | None = None
-        self._begun = False
-        self.ended = False
-
-    def take(self) -> Batch | None:
-        """The next batch; None at the end.
-
-        Raises:
-            SourceError: the source can't be read on; everything before was given.
-        """
-        if not self._begun:
-            self._begun, self._next = True, self._fetch()
-        found = self._next
-        if isinstance(found, SourceError):
-            raise found
-        if found is not None:
-            self._next = self._fetch()
-        self.ended = self._next is None
-        return found
-
-    def _fetch(self) -> Batch | SourceError | None:
-        try:
-            return next(self._batches, None)
-        except SourceError as error:
-            return error
 
 
 class Plan:
