@@ -78,7 +78,7 @@ class Watcher(FileSystemEventHandler):
             self._note(os.fsdecode(event.dest_path))
         elif isinstance(event, FileClosedEvent):
             self._note(os.fsdecode(event.src_path))
-        with suppress(BlockingIOError):
+        with suppress(OSError):  # the pipe is full: the loop is woken already
             os.write(self._write, b".")
 
     def _note(self, path: str) -> None:
