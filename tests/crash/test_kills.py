@@ -95,7 +95,7 @@ def spans(daemon: Daemon) -> list[dict[str, Any]]:
     return [dict(zip(("id", "pid"), map(int, line.split()), strict=True)) for line in daemon.ledger()]
 
 
-@pytest.mark.parametrize("together", [("runner",), ("worker",), ("runner", "supervisor"), KINDS])
+@pytest.mark.parametrize("together", [("worker",), ("runner", "supervisor"), KINDS])
 def test_a_program_outlives_nobody(daemon: Daemon, together: tuple[str, ...]) -> None:
     """What a handler had started is dead before its item runs again, whoever is killed with whom."""
     daemon.drop("programs", handler="basic:program", source=daemon.items(1), workers=1, poison=10)

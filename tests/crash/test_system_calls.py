@@ -83,7 +83,7 @@ def test_killed_before_a_record(daemon: Daemon) -> None:
     assert_complete(daemon, FAILED)
 
 
-@pytest.mark.parametrize("name", ["journal/seal.tmp", ".report.json.new", ".failures.jsonl.new"])
+@pytest.mark.parametrize("name", ["journal/seal.tmp", ".report.json.new"])
 def test_killed_at_the_end(daemon: Daemon, name: str) -> None:
     """A daemon killed after the last item derives the same files again, byte for byte, and ends the run once."""
     drop(daemon)

@@ -120,14 +120,39 @@ def test_our_own_kill_blames_nobody() -> None:
 
 @pytest.mark.parametrize("event", [b.LoadFailed(0, "no module"), b.Died(0, frozenset(), (), "exit code 1")])
 def test_a_handler_gets_three_tries(event: b.Event) -> None:
-    """A worker that never gets to an item says nothing of the items, and three in a row fail the job."""
+    """A worker that never gets to the item it was given says nothing of the item; three in a row fail the job."""
     book = ready(1)
+    book.give(0, chunk(book, 0))
     for _ in range(2):
         assert b.Spawn(0) in b.decide(book, event).actions
         b.decide(book, b.Loaded(0))
     b.decide(book, event)
     assert book.closing is b.Closing.FAIL
     assert book.reason
+
+
+def test_workers_killed_together_are_one_try() -> None:
+    """However many were loading; then one tries, and the others wait for it."""
+    book = b.Book(wanted=4, poison=2)
+    b.decide(book, b.Look())
+    outs = [b.decide(book, b.LoadFailed(slot, "killed by SIGKILL")) for slot in range(4)]
+    assert book.load_failures == 1
+    assert [out.actions for out in outs] == [[], [], [], [b.Spawn(0)]]
+    assert b.Spawn(1) in b.decide(book, b.Loaded(0)).actions
+
+
+def test_a_handler_that_has_worked_is_not_blamed_for_deaths_between_items() -> None:
+    """Nor is it for the death of a worker that had nothing to do."""
+    book = ready(4, each=0.01)
+    b.decide(book, b.Died(3, frozenset(), (), "killed by SIGKILL"))
+    for slot in range(3):
+        given = chunk(book, slot)
+        book.give(slot, given)
+        b.decide(book, b.Acked(slot, given.key, 1, last=True))
+    book.give(0, chunk(book, 7))
+    for slot in range(3):
+        b.decide(book, b.Died(slot, frozenset(), (), "killed by SIGKILL"))
+    assert book.load_failures == 0
 
 
 def test_one_item_done_forgives_failed_loads() -> None:

@@ -95,7 +95,7 @@ class Book:
         exhausted: the plan has no more items.
         upcoming: items the plan still holds; None while the source is being read.
         barrier: the plan waits until nothing is outstanding.
-        load_failures: in a row, without one item finished.
+        load_failures: tries to load the handler that failed, in a row, without one item finished.
     """
 
     wanted: int
@@ -179,14 +179,15 @@ def _loaded(slot: Slot) -> None:
 def _load_failed(book: Book, number: int, error: str) -> None:
     """One that was retired while it loaded was not needed, so its failure fails nothing."""
     slot = book.slots[number]
-    needed = slot.state is not SlotState.LEAVING
+    if slot.state is not SlotState.LEAVING:
+        _blame_handler(book, slot, error)
     slot.empty()
-    if needed:
-        _blame_handler(book, error)
 
 
-def _blame_handler(book: Book, error: str) -> None:
-    book.load_failures += 1
+def _blame_handler(book: Book, slot: Slot, error: str) -> None:
+    """Workers that were started together are one try, so that killing all of them at once is no three."""
+    if slot.tried == book.load_failures:
+        book.load_failures += 1
     if book.load_failures >= LOAD_TRIES:
         book.close(Closing.FAIL, error)
 
@@ -198,6 +199,7 @@ def _acked(book: Book, event: Acked) -> None:
     book.pace.observe(event.done - before, event.seconds)
     if event.done > before:
         book.finished(chunk.ns[before : event.done])
+        slot.proven = True
     slot.done[event.key] = event.done
     if not event.last:
         return
@@ -221,10 +223,10 @@ def _died(book: Book, event: Died, out: Outcome) -> None:
         unblamed = [i for i in rest if chunk.ns[i] not in suspects]
         if unblamed:
             book.back.appendleft(chunk.pick(book.new_key(), unblamed, alone=chunk.alone))
-    leaving = slot.state is SlotState.LEAVING
+    unused = bool(slot.outstanding) and not (slot.proven or event.ours or event.suspects or event.settled)
+    if unused:  # it had work and did not get to it: no item can be blamed, so the handler is
+        _blame_handler(book, slot, f"a worker ended without having begun an item: {event.why}")
     slot.empty()
-    if not (leaving or event.ours or event.suspects or event.settled):
-        _blame_handler(book, f"a worker ended without having begun an item: {event.why}")
 
 
 def _blame(book: Book, chunk: Chunk, i: int, event: Died, out: Outcome, *, alone: bool) -> None:

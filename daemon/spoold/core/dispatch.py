@@ -57,13 +57,18 @@ def _fit(book: Book, out: Outcome) -> None:
     slots = [book.slots.setdefault(number, Slot(number)) for number in range(book.wanted)]
     idle = sum(slot.state in (SlotState.LOADING, SlotState.READY) and not slot.outstanding for slot in slots)
     for slot in slots:
-        if slot.state is SlotState.EMPTY and idle < work:
-            slot.state = SlotState.LOADING
+        if slot.state is SlotState.EMPTY and idle < work and not _somebody_tries(book):
+            slot.state, slot.tried = SlotState.LOADING, book.load_failures
             idle += 1
             out.actions.append(Spawn(slot.number))
     for slot in book.live():
         if slot.number >= book.wanted and slot.state is SlotState.READY:
             _let_go(slot, out)
+
+
+def _somebody_tries(book: Book) -> bool:
+    """When the handler failed to load the last time, one worker tries; the others wait for what comes of it."""
+    return book.load_failures > 0 and any(slot.state is SlotState.LOADING for slot in book.slots.values())
 
 
 def _fill(book: Book, out: Outcome) -> None:

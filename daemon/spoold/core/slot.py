@@ -34,6 +34,8 @@ class Slot:
         outstanding: chunks sent and not acknowledged to their end.
         done: key of an outstanding chunk to how many of its items have their records.
         recalled: its unbegun items were asked back; it gets none before all it has are acknowledged.
+        tried: tries to load the handler that had failed when this worker was started.
+        proven: this worker finished an item.
     """
 
     number: int
@@ -41,6 +43,8 @@ class Slot:
     outstanding: list[Chunk] = field(default_factory=list)
     done: dict[int, int] = field(default_factory=dict)
     recalled: bool = False
+    tried: int = 0
+    proven: bool = False
 
     def left(self) -> int:
         """Items sent here and not yet acknowledged."""
@@ -55,4 +59,5 @@ class Slot:
         self.outstanding.clear()
         self.done.clear()
         self.recalled = False
+        self.proven = False
         self.state = SlotState.EMPTY
