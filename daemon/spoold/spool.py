@@ -181,9 +181,12 @@ class Spool:
         self._try_moves()
 
     def _try_moves(self) -> None:
-        name = f".test-{os.getpid()}"
+        name = ".self-test"
         places = [f"{folder}/{name}" for folder in (self.incoming, self.control, self.rejected, self.jobs, self.root)]
         here = places[0]
+        for place in places:  # what a killed one left
+            with contextlib.suppress(OSError):
+                os.unlink(place)
         try:
             os.close(os.open(here, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
             for place in places[1:]:

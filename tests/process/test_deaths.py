@@ -159,3 +159,16 @@ def test_workers_and_runners_let_signals_pass(serving: Daemon, number: signal.Si
         os.kill(process.pid, number)
     assert serving.wait_ended(name)["counts"]["ok"] == 20
     assert len(serving.ledger(name)) == 20
+
+
+def test_workers_that_die_between_items(daemon: Daemon) -> None:
+    """Workers that keep dying at any instant, also right after they reported, cost nothing but their replacement."""
+    daemon.drop(
+        "short", handler="odd:short_lived", workers=4, poison=1000, source={"type": "range", "start": 0, "stop": 4000}
+    )
+    assert daemon.run(seconds=60) == 0
+    assert [row["n"] for row in daemon.results("short")] == list(range(4000))
+    finals = [record["n"] for record in daemon.records("short") if record["s"] == "ok"]
+    assert len(finals) == len(set(finals)) == 4000
+    assert "died: killed" not in daemon.log()
+    assert "the runner of" not in daemon.log()

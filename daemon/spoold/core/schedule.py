@@ -21,7 +21,7 @@ class Candidate:
         priority: higher first.
         order: earlier first among equals.
         wanted: workers it asks for.
-        now: workers it has (0 while queued).
+        now: workers it has, or may take at any moment (0 while queued).
         running: whether it has a runner.
     """
 
@@ -61,6 +61,11 @@ def schedule(jobs: Sequence[Candidate], max_jobs: int, max_workers: int) -> Sche
         first = min(grants[job.name], free)
         free -= first
         grants[job.name] = first
+    for job in sorted(running, key=_rank):  # a growing job waits for what a shrinking one has not given back yet
+        if grants[job.name] > job.now:
+            grown = min(grants[job.name], max(job.now, 1) + max(free, 0))
+            free -= grown - max(job.now, 1)
+            grants[job.name] = grown
     started = {*start, *(job.name for job in running)}
     return Schedule(tuple(start), {name: grant for name, grant in grants.items() if name in started})
 

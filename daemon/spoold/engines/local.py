@@ -116,8 +116,10 @@ class LocalEngine:
         self._selector.register(worker.pidfd, selectors.EVENT_READ, lambda _: self._on_end(worker))
 
     def send(self, slot: int, chunk: Chunk) -> None:
-        """See Engine."""
-        worker = self._workers[slot]
+        """See Engine; a worker whose end was noticed but not yet decided on gives the chunk back with it."""
+        worker = self._workers.get(slot)
+        if worker is None:
+            return
         if not worker.sent:
             worker.line[STOP] = 0
         worker.sent[chunk.key] = chunk
@@ -126,11 +128,14 @@ class LocalEngine:
 
     def recall(self, slot: int) -> None:
         """See Engine."""
-        self._workers[slot].line[STOP] = 1
+        if slot in self._workers:
+            self._workers[slot].line[STOP] = 1
 
     def retire(self, slot: int) -> None:
         """See Engine; one that is still loading is not waited for."""
-        worker = self._workers[slot]
+        worker = self._workers.get(slot)
+        if worker is None:
+            return
         if worker.loaded:
             worker.channel.end_sending()
             worker.load_by = monotonic() + self._spec.load_timeout  # a close() that hangs must not keep the job
@@ -196,6 +201,8 @@ class LocalEngine:
 
     def _watch(self, worker: LocalWorker) -> None:
         """Wait for room in the socket only while something waits for it."""
+        if worker.channel not in self._selector.get_map():
+            return  # the worker is gone, and its end on the way
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.backlog else 0)
         if self._selector.get_key(worker.channel).events != events:
             self._selector.modify(worker.channel, events, lambda mask: self._on_channel(worker, mask))

@@ -19,7 +19,7 @@ from pyroaring import BitMap
 from spoold.core.spec import JobSpec
 from spoold.errors import SourceError
 from spoold.journal.folder import segment_files
-from spoold.journal.format import JobRecord
+from spoold.journal.format import FINAL, MAX_N, JobRecord
 from spoold.journal.header import decode_header
 from spoold.journal.history import History
 from spoold.journal.index import DoneIndex
@@ -104,7 +104,13 @@ class Beginning:
             return False
         blocks = {number: (block.items, block.digest) for number, block in history.blocks.items()}
         covered = max((number * BLOCK + items for number, (items, _) in blocks.items()), default=0)
-        return known.max() < covered and verify_prefix(self.source, blocks)
+        if not verify_prefix(self.source, blocks):
+            return False
+        if known.max() >= covered and spec.id == "position":
+            # Their fingerprint was lost in a power cut, so they ended within `sync` of it: they run again.
+            _forget(history, covered)
+            return True
+        return known.max() < covered
 
     def _plan(self, spec: JobSpec, ledger: Ledger, identify: Identifier, whole: JobRecord | None) -> Plan:
         """Skip what is done here; keep what was done under its id before the source changed."""
@@ -124,6 +130,13 @@ class Beginning:
             recorded=lambda ids: find_recorded(journal, history.gen, ids),
             known=(whole.fields["items"], whole.fields["duplicates"]) if whole else None,
         )
+
+
+def _forget(history: History, covered: int) -> None:
+    """Take positions from `covered` on for not run."""
+    for status in FINAL:
+        history.with_status(status).remove_range(covered, MAX_N + 1)
+    history.settled.remove_range(covered, MAX_N + 1)
 
 
 def last(records: Iterable[JobRecord], event: str) -> JobRecord | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from spoold.core import book as b
 from spoold.core.chunk import Chunk
 from spoold.errors import JournalError, SourceError
@@ -12,6 +14,9 @@ from spoold.runner.ledger import Ledger
 from spoold.runner.plan import Plan
 from spoold.runner.standing import Standing
 from spoold.worker.outcome import capped_item, plain_error
+
+POISONOUS: Final = "Poisonous"
+"""The type of a quarantined item's error."""
 
 
 class Feeder:
@@ -36,14 +41,35 @@ class Feeder:
             return None
         try:
             taken = self._plan.take(size)
-            self._write_notes()
         except SourceError as error:
+            self._write_notes()
             return self._fail(error)
+        self._write_notes()
         self._standing.planned(self._plan.total, self._plan.duplicates)
         self._book.upcoming = self._plan.upcoming()
         if isinstance(taken, State):
             return self._nothing(taken)
-        return Chunk(self._book.new_key(), *taken)
+        chunk = self._without_poison(Chunk(self._book.new_key(), *taken))
+        if not len(chunk):
+            self.more = True
+            return None
+        return chunk
+
+    def _without_poison(self, chunk: Chunk) -> Chunk:
+        """Quarantine what had its deaths in an earlier life, which was killed before it could record that."""
+        deaths = self._book.deaths
+        poisonous = [i for i, n in enumerate(chunk.ns) if deaths.get(n, 0) >= self._book.poison] if deaths else []
+        for i in poisonous:
+            n, item_id = chunk.ns[i], chunk.ids[i]
+            message = f"its worker died {deaths.pop(n)} times"
+            line = chunk.lines[i] if chunk.lines else None
+            error, item = plain_error(POISONOUS, message), capped_item(chunk.raws[i])
+            self._ledger.item(n, item_id, "quarantined", error=error, item=item, line=line)
+            self._log.error(f"quarantined: {message}", item=item_id)
+            self._standing.died(n, item_id, "quarantined")
+        if not poisonous:
+            return chunk
+        return chunk.pick(chunk.key, [i for i in range(len(chunk)) if i not in set(poisonous)])
 
     def _nothing(self, state: State) -> b.Event | None:
         match state:

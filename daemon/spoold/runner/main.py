@@ -21,7 +21,7 @@ from spoold.engines.local import LocalEngine
 from spoold.journal.failure import SegmentFull
 from spoold.journal.folder import segment_name
 from spoold.runner.begin import Beginning
-from spoold.runner.feeder import Feeder
+from spoold.runner.feeder import POISONOUS, Feeder
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
 from spoold.runner.orders import Orders, Stopped
@@ -51,7 +51,7 @@ class Runner:
         self.timers = sched.scheduler(monotonic, sleep)
         self.selector = selectors.DefaultSelector()
         self.engine = LocalEngine(spec, self, self.selector, lock, ledger.segment_of)
-        self.book = b.Book(wanted=spec.granted, poison=spec.poison, deaths=deaths)
+        self.book = b.Book(wanted=spec.granted, poison=spec.poison, deaths=deaths, upcoming=plan.upcoming())
         self.standing = Standing(history, total=plan.total, duplicates=plan.duplicates)
         self.feeder = Feeder(plan, self.book, ledger, self.standing, log)
         self.events: deque[b.Event] = deque([b.Look()])
@@ -104,7 +104,7 @@ class Runner:
 
     def write(self, record: b.Record) -> None:
         """Put in the journal what a dead worker can't."""
-        kind = "WorkerDied" if record.status == "died" else "Poisonous"
+        kind = "WorkerDied" if record.status == "died" else POISONOUS
         item = capped_item(record.raw) if record.status == "quarantined" else None
         error = plain_error(kind, record.message)
         self.ledger.item(record.n, record.id, record.status, error=error, item=item, line=record.line)
@@ -135,7 +135,7 @@ class Runner:
 
     def spawn(self, slot: int) -> None:
         """Fork a worker; where none can be had now, later."""
-        if self.book.closing:
+        if self.book.slots[slot].state is not b.SlotState.LOADING:  # it was let go while it waited to be forked
             self.book.slots[slot].state = b.SlotState.EMPTY
             self.events.append(b.Look())
             return

@@ -45,6 +45,8 @@ class Overseer:
 
     def start(self, job: Job, grant: int) -> None:
         """Start the job's runner with so many workers, or see to it that it is tried again."""
+        if self.zygote.closed:
+            self.new_zygote()
         try:
             handle = runners.start(job, self.setting.spec(job, grant), self.zygote)
         except ManifestError as error:
@@ -125,8 +127,9 @@ class Overseer:
 
     def stop(self) -> None:
         """Let the zygote end; no runner lives."""
-        self.selector.unregister(self.zygote)
-        self.zygote.close()
+        if not self.zygote.closed:
+            self.selector.unregister(self.zygote)
+            self.zygote.close()
 
     # ------------------------------------------------------------------ hearing
 
@@ -190,8 +193,16 @@ class Overseer:
             if job.runner is not None:
                 self.adopt(job, job.runner)
         self.sweep()
-        self.zygote = ZygoteClient()
-        self.selector.register(self.zygote, selectors.EVENT_READ, self.on_zygote)
+        self.new_zygote()
+
+    def new_zygote(self) -> None:
+        """Execute a zygote; where no process can be had, the next job to start tries again."""
+        try:
+            self.zygote = ZygoteClient()
+        except OSError as error:
+            self.log.error(f"no zygote can be started: {error}")
+        else:
+            self.selector.register(self.zygote, selectors.EVENT_READ, self.on_zygote)
 
     def adopt(self, job: Job, handle: RunnerHandle) -> None:
         """Wait for a runner ourselves; one whose start was never told is gone as far as we know."""

@@ -7,6 +7,7 @@ with the job's mark in its environment.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -112,6 +113,8 @@ def clear(job: Job, spool: str, descriptor: int) -> None:
         if owner is not None:
             raise Leftover(owner)
         orphans = process.holders(info.st_dev, info.st_ino)
+        if not orphans and not locks.try_flock(descriptor):
+            raise OSError(errno.EBUSY, "its lock is held by a process that can't be seen", job.directory.lock)
         process.kill_and_wait(orphans, lambda pid: process.holds(pid, info.st_dev, info.st_ino))
     if not job.fresh:
         marks = {f"SPOOLD_JOB={job.name}".encode(), b"SPOOLD_SPOOL=" + os.fsencode(spool)}

@@ -201,9 +201,6 @@ class Table:
             ready = job.state is JobState.QUEUED and job.request is not None and job.not_before <= now
             if running or (ready and self.blocked_by(job) is None):
                 priority = job.request.priority if job.request else 0
-                found.append(
-                    Candidate(
-                        job.name, priority, job.order, self._parser.wanted(job), job.workers if running else 0, running
-                    )
-                )
+                held = max(job.workers, job.granted) if running else 0
+                found.append(Candidate(job.name, priority, job.order, self._parser.wanted(job), held, running))
         return found
