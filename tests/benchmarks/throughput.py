@@ -122,9 +122,9 @@ class Spoold:
         """MB of the supervisor and the job's runner, at their highest so far."""
         total = high_water(self.process.pid)
         with suppress(psutil.Error):
-            for process in psutil.Process(self.process.pid).children(recursive=True):
-                with suppress(psutil.Error):
-                    if f"runner of {job}" in " ".join(process.cmdline()):
+            for zygote in psutil.Process(self.process.pid).children():
+                for process in zygote.children():  # runners, not the workers that still have their runner's title
+                    if process.cmdline()[0] == f"spoold: runner of {job}":
                         total += high_water(process.pid)
         return total
 
