@@ -14,6 +14,7 @@ from spoold.cli.options import Session, json_option, safe_json, say, show_json, 
 from spoold.cli.submit import read
 from spoold.core.spec import JobSpec, encode_spec
 from spoold.core.text import printable
+from spoold.supervisor.brief import brief
 from spoold.system.process import describe_status
 
 if TYPE_CHECKING:
@@ -69,30 +70,7 @@ def _how(status: int) -> str:
 
 def _spec(session: Session, manifest: Manifest, folder: str) -> JobSpec:
     """The job as a runner would be told it."""
-    cwd = os.path.abspath(manifest.cwd or folder)
-    return JobSpec(
-        job=manifest.job,
-        directory="",
-        spool=session.spool.root,
-        run=1,
-        handler=manifest.handler,
-        params=manifest.params,
-        source=manifest.spec()["source"],
-        id=manifest.id,
-        cwd=cwd,
-        env=manifest.env,
-        pythonpath=[os.path.join(cwd, path) for path in manifest.pythonpath],
-        venv=os.path.join(cwd, manifest.venv) if manifest.venv else None,
-        preload=False,
-        poison=manifest.poison,
-        load_timeout=manifest.load_timeout,
-        sync=0.0,
-        drain_timeout=0.0,
-        result_limit=session.config.limits.result,
-        log_format="text",
-        log_size=0,
-        granted=1,
-    )
+    return brief(manifest, session.config, job=manifest.job, directory="", spool=session.spool.root, cwd=folder)
 
 
 def _show(session: Session, one: dict[str, Any]) -> None:

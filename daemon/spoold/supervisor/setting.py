@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+import msgspec
+
 from spoold.core.manifest import Manifest
 from spoold.core.spec import JobSpec
 from spoold.errors import ConfigError
 from spoold.spool import Spool
 from spoold.supervisor import config as configuration
 from spoold.supervisor import manifests
+from spoold.supervisor.brief import brief
 from spoold.supervisor.config import Config
 from spoold.supervisor.daemon_log import DaemonLog
 from spoold.supervisor.job import Job, Request
@@ -79,29 +82,14 @@ class Setting:
         Raises:
             ManifestError, OSError: as `parse`.
         """
-        manifest, config = self.parse(job), self.config
-        cwd = os.path.abspath(manifest.cwd or config.cwd or os.getcwd())
-        return JobSpec(
-            job=job.name,
-            directory=job.directory.root,
-            spool=self.spool.root,
+        manifest = self.parse(job)
+        cwd = self.config.cwd or os.getcwd()
+        root, folder = self.spool.root, job.directory.root
+        spec = brief(manifest, self.config, job=job.name, directory=folder, spool=root, cwd=cwd)
+        return msgspec.structs.replace(
+            spec,
             run=job.run,
-            handler=manifest.handler,
-            params=manifest.params,
-            source=manifest.spec()["source"],
-            id=manifest.id,
-            cwd=cwd,
-            env=manifest.env,
-            pythonpath=[os.path.join(cwd, path) for path in manifest.pythonpath],
-            venv=os.path.join(cwd, manifest.venv) if manifest.venv else None,
-            preload=manifest.preload and job.overrides.get("preload", True),
-            poison=manifest.poison,
-            load_timeout=manifest.load_timeout,
-            sync=config.sync,
-            drain_timeout=config.drain_timeout,
-            result_limit=config.limits.result,
-            log_format=config.log.format,
-            log_size=config.log.max_size,
             granted=granted,
+            preload=manifest.preload and job.overrides.get("preload", True),
             only_failures=job.mode == "retry-failures",
         )
