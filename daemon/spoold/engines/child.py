@@ -113,7 +113,11 @@ def _keep_own(birth: Birth) -> tuple[Channel, int, Segment]:
     os.dup2(null, 0)
     os.close(null)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=channel)
-    return Channel(sock, blocking=True), output, Segment.attach(journal, birth.header, birth.segment.q)
+    return (
+        Channel(sock, blocking=True),
+        output,
+        Segment.attach(journal, birth.header, birth.segment.q, birth.segment.path),
+    )
 
 
 def _first() -> int:

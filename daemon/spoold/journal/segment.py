@@ -128,9 +128,9 @@ class Segment:
         return cls.create(directory, job=job, uid=uid, run=run, gen=gen, slot=slot)
 
     @classmethod
-    def attach(cls, fd: int, header: Header, q: int) -> Self:
+    def attach(cls, fd: int, header: Header, q: int, path: str | None = None) -> Self:
         """Go on in a segment that this process inherited open; `q` is the number of its last record."""
-        return cls(fd, header, q, os.fstat(fd).st_size)
+        return cls(fd, header, q, os.fstat(fd).st_size, path)
 
     def append(self, payload: bytes) -> int:
         """Write one record, by one write(2).
