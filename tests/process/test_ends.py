@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.daemon import HANDLERS, Daemon
+from tests.daemon import HANDLERS, Daemon, eventually
 
 DERIVED = ("results.jsonl", "failures.jsonl", "report.json")
 
@@ -99,7 +99,7 @@ def test_the_manifest_is_kept_as_dropped(serving: Daemon) -> None:
 def test_job_log_tells_the_story(serving: Daemon) -> None:
     """job.log has the source and handler at the beginning and the counts at the end."""
     ended_job(serving, "story")
+    eventually(lambda: "partial: 36 ok, 4 failed" in serving.job_log("story"), "the last line")
     log = serving.job_log("story")
     assert "run 1 of story: jsonl" in log
     assert "handler basic:tenth" in log
-    assert "partial: 36 ok, 4 failed" in log

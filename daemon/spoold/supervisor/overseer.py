@@ -62,7 +62,7 @@ class Overseer:
             self.put_off(job, "the zygote takes no more requests now")
             return
         self.selector.register(handle.channel, selectors.EVENT_READ, lambda: self.on_runner(job))
-        job.runner, job.granted, job.workers = handle, grant, grant
+        job.runner, job.granted, job.workers = handle, grant, 0
         job.happened(JobEvent.STARTED)
         job.started = job.started or time()
         job.rate = 0.0
