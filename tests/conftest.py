@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.daemon import Daemon
+
+# a machine that is busy with something else does not make an example wrong
+hypothesis.settings.register_profile("spoold", deadline=None)
+hypothesis.settings.load_profile("spoold")
 
 
 @pytest.fixture

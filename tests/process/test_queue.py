@@ -175,13 +175,13 @@ def shown(daemon: Daemon, name: str, count: int) -> None:
 def test_scale(daemon: Daemon) -> None:
     """`scale` gives a running job more or fewer workers, and status shows what is wanted; nothing runs twice."""
     daemon.start(config={"max_workers": 4})
-    daemon.drop("scaled", handler="basic:slow_ledger", workers=1, source=daemon.items(250))
+    daemon.drop("scaled", handler="basic:slow_ledger", workers=1, source=daemon.items(800))
     for count in (3, 2):
         daemon.command("scale", "scaled", workers=count)
         workers(daemon, "scaled", count)
         shown(daemon, "scaled", count)
-    assert daemon.wait_ended("scaled")["counts"]["ok"] == 250
-    assert sorted(map(int, daemon.ledger())) == list(range(250))
+    assert daemon.wait_ended("scaled")["counts"]["ok"] == 800
+    assert sorted(map(int, daemon.ledger())) == list(range(800))
 
 
 def test_more_workers_than_there_are(daemon: Daemon) -> None:
