@@ -65,11 +65,5 @@ class Engine(Protocol):
     def sync(self) -> None:
         """Make records durable that a worker busy with a long item has not synced itself."""
 
-    def busy(self) -> bool:
-        """Whether any worker is in an item or has unsynced records."""
-
-    def deadline(self) -> float | None:
-        """When `expire` has to be called next, on the monotonic clock."""
-
     def expire(self, now: float) -> None:
         """End workers that took longer to load than they may."""

@@ -174,14 +174,6 @@ class LocalEngine:
                 worker.line[SYNCED] = size
             worker.last_word = word
 
-    def busy(self) -> bool:
-        """See Engine."""
-        return any(worker.sent or worker.segment.written() > worker.line[SYNCED] for worker in self._workers.values())
-
-    def deadline(self) -> float | None:
-        """See Engine."""
-        return min((w.load_by for w in self._workers.values() if w.load_by is not None), default=None)
-
     def expire(self, now: float) -> None:
         """See Engine."""
         for worker in self._workers.values():

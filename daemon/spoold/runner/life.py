@@ -12,6 +12,7 @@ import os
 import selectors
 import signal
 import socket
+from importlib import import_module
 from time import monotonic
 
 import setproctitle
@@ -25,6 +26,7 @@ from spoold.journal.failure import RecordGoneError, SegmentBroken, SegmentFull
 from spoold.journal.history import History
 from spoold.journal.replay import replay
 from spoold.journal.seal import drop_seal
+from spoold.registry import SOURCES
 from spoold.runner import finish
 from spoold.runner.begin import Beginning, last
 from spoold.runner.joblog import JobLog
@@ -42,9 +44,9 @@ FAREWELL = 5.0
 
 
 def warm_up() -> None:
-    """Import and touch once what every runner needs, for the processes forked from here."""
-    for name in ("jsonl", "csv", "lines", "items", "range", "glob"):
-        __import__(f"spoold.sources.{name}")
+    """Import once what every runner needs, for the processes forked from here."""
+    for place in SOURCES.values():
+        import_module(place.partition(":")[0])
 
 
 def live(sock: socket.socket, lock: int) -> int:

@@ -17,6 +17,7 @@ from spoold.core.chunk import Chunk
 from spoold.core.job import JobEvent
 from spoold.core.messages import Progress
 from spoold.core.spec import JobSpec
+from spoold.engines.base import Engine
 from spoold.engines.local import LocalEngine
 from spoold.journal.failure import SegmentFull
 from spoold.journal.folder import segment_name
@@ -50,7 +51,7 @@ class Runner:
         self.changed = beginning.changed
         self.timers = sched.scheduler(monotonic, sleep)
         self.selector = selectors.DefaultSelector()
-        self.engine = LocalEngine(spec, self, self.selector, lock, ledger.segment_of)
+        self.engine: Engine = LocalEngine(spec, self, self.selector, lock, ledger.segment_of)
         self.book = b.Book(wanted=spec.granted, poison=spec.poison, deaths=deaths, upcoming=plan.upcoming())
         self.standing = Standing(history, total=plan.total, duplicates=plan.duplicates)
         self.feeder = Feeder(plan, self.book, ledger, self.standing, log)
