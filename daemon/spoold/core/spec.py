@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+
+from spoold.core.policy import FailureLimits, Recycling, RetryPolicy
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,8 +17,13 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
         directory: jobs/JOB, absolute.
         spool: root of the spool, absolute.
         run: number of the run to go on with.
-        only_failures: run nothing but the items that failed before.
+        timeout: of one attempt; None: it may take for ever.
+        memory: of one worker with everything it starts, beyond what an empty one needs; None: as much as there is.
+        at_most_once: an item that began and has no outcome is never run again by itself.
+        rate: items that may be started in a second, by all workers together; None: any number.
+        only: run nothing but the items that failed before (`failures`), or that an operator wants run (`resolved`).
         granted: workers this job may have at first.
+        cgroup: folder of the control group in which each worker may have one of its own; None: there is none.
         progress: seconds between two progress lines of job.log.
     """
 
@@ -41,7 +48,15 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     log_format: str
     log_size: int
     granted: int
-    only_failures: bool = False
+    retry: RetryPolicy = RetryPolicy()
+    failures: FailureLimits = FailureLimits()
+    recycle: Recycling = Recycling()
+    timeout: float | None = None
+    memory: int | None = None
+    at_most_once: bool = False
+    rate: float | None = None
+    only: Literal["failures", "resolved"] | None = None
+    cgroup: str | None = None
     progress: float = 10.0
 
 

@@ -118,7 +118,7 @@ class Beginning:
         journal = f"{spec.directory}/journal"
         index = DoneIndex(journal, job=spec.job, gen=history.gen) if history.gen > 1 and whole is None else None
         failed = history.failed | history.quarantined
-        only = failed - history.settled if spec.only_failures and not self.changed else None
+        only = failed - history.settled if spec.only == "failures" and not self.changed else None
         return Plan(
             self.source,
             identify,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import msgspec
 
@@ -17,6 +18,8 @@ from spoold.supervisor.brief import brief
 from spoold.supervisor.config import Config
 from spoold.supervisor.daemon_log import DaemonLog
 from spoold.supervisor.job import Job, Request
+
+_ONLY: Final[dict[str, Literal["failures", "resolved"]]] = {"retry-failures": "failures", "resolve": "resolved"}
 
 
 @dataclass(slots=True)
@@ -91,5 +94,5 @@ class Setting:
             run=job.run,
             granted=granted,
             preload=manifest.preload and job.overrides.get("preload", True),
-            only_failures=job.mode == "retry-failures",
+            only=_ONLY.get(job.mode),
         )
