@@ -48,6 +48,13 @@ def test_what_may_be_meant_otherwise(scalar: str) -> None:
     assert read(f"b: |\n  {scalar}\n") == {"b": f"{scalar}\n"}
 
 
+def test_a_key_that_is_a_doubtful_word() -> None:
+    """`on` is a key of the manifest, so it is text there; as a value, or written otherwise, it stays doubtful."""
+    assert read("on: [a]\nb: {on: 1}\n") == {"on": ["a"], "b": {"on": 1}}
+    assert "quote it" in str(refused("On: x"))
+    assert "first at 1:1" in str(refused("on: x\n'on': y\n"))
+
+
 @pytest.mark.parametrize(
     ("data", "line", "column", "word"),
     [

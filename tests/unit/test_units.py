@@ -1,10 +1,10 @@
-"""Durations and sizes."""
+"""Durations, sizes and rates."""
 
 from __future__ import annotations
 
 import pytest
 
-from spoold.core.units import format_duration, format_size, parse_duration, parse_size
+from spoold.core.units import format_duration, format_size, parse_duration, parse_rate, parse_size
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,25 @@ def test_bad_size(text: str | int) -> None:
     """Anything else is refused with the forms that can be used."""
     with pytest.raises(ValueError, match="size"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"), [("100/s", 100), ("0.5/s", 0.5), ("30/m", 0.5), ("3600/h", 1), ("1/h", 1 / 3600)]
+)
+def test_rate(text: str, rate: float) -> None:
+    """A rate is a number by the second, minute or hour, in times a second."""
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "5", "/s", "5/", "5/d", "5 /s", "-5/s", "0/s", "1e3/s", "\u0661/s", "5/s\n", "0.00001/h", "2000000000/s",
+     "9" * 40 + "/s"],
+)  # fmt: skip
+def test_bad_rate(text: str) -> None:
+    """Anything else, none at all, or what no machine does, is refused."""
+    with pytest.raises(ValueError, match="rate"):
+        parse_rate(text)
 
 
 def test_sizes_are_shown_with_binary_units() -> None:

@@ -33,7 +33,9 @@ _SHOWN: Final = 5.0  # seconds that status is given to show what was obeyed
 Row = dict[str, Any]
 
 
-def order(session: Session, verb: str, job: str, shown: Callable[[Row], bool], **keys: int) -> tuple[int, Row | None]:
+def order(
+    session: Session, verb: str, job: str, shown: Callable[[Row], bool], **keys: object
+) -> tuple[int, Row | None]:
     """Drop a command, and wait until it is obeyed and status shows it.
 
     Returns:

@@ -82,7 +82,7 @@ def _summary(spool: Spool, directory: JobDir) -> dict[str, Any]:
     until = row["finished"] or _last_written(directory)
     seconds = max(0.0, until - lives[-1]) if lives else 0.0
     kinds = group(finish.failures(directory.journal, history))
-    return summarise(about, counts, history.tally, kinds, seconds=seconds, ran=len(history.settled))
+    return summarise(about, counts, history.tally, kinds, standing.peaks, seconds=seconds, ran=len(history.settled))
 
 
 def _last_written(directory: JobDir) -> float:

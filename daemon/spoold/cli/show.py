@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from spoold.cli import state
 from spoold.cli.derived import failures_of, report_of, results_of
-from spoold.cli.options import Session, job_argument, json_option, safe_json, say, show_json, spool_option
+from spoold.cli.options import (
+    Session,
+    job_argument,
+    json_option,
+    safe_json,
+    say,
+    shell_word,
+    show_json,
+    spool_option,
+)
+from spoold.core.ending import IN_DOUBT
 from spoold.core.units import format_duration
 from spoold.report.summary import group
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+_MOST_DOUBTS: Final = 1000  # listed one by one
 
 
 @click.command(short_help="Show the jobs and the daemon.")
@@ -63,20 +75,61 @@ def report(session: Session, job: str) -> int:
 @spool_option
 @click.pass_obj
 def failures(session: Session, job: str) -> int:
-    """Show what failed, by kind: how often, the first and the last, and the command that runs all of them again."""
+    r"""Show what failed so far, by kind: how often, the first and the last, and the command that runs all of them
+    again. Items whose worker died too often are of the kind Poisonous. Items in doubt are listed one by one, each for
+    a person to decide on.
+
+    \b
+    Example:
+      spool failures embed --json | jq -r '.in_doubt[].id'
+    """  # noqa: D205 - click shows it as one paragraph
     name = state.find_job(session.spool, job)
-    kinds = group(failures_of(session.spool, name))
-    count = sum(kind["count"] for kind in kinds)
+    doubts = Doubts(name)
+    kinds = group(doubts.noting(failures_of(session.spool, name)))
+    count = sum(kind["count"] for kind in kinds) - doubts.count
     again = f"spool retry-failures {name}"
     if session.as_json:
-        show_json({"job": name, "failed": count, "kinds": kinds, "retry": again if count else None})
-    elif not count:
+        retry = again if count else None
+        show_json({"job": name, "failed": count, "kinds": kinds, "retry": retry, "in_doubt": doubts.rows})
+        return 0
+    if not kinds:
         say(f"{name}: nothing failed")
-    else:
-        _print(lambda screen: screen.kinds(kinds))
+        return 0
+    _print(lambda screen: screen.kinds(kinds))
+    if count:
         say(f"each with its traceback: {session.spool.job(name).failures}")
         say(f"to run them again: {again}")
+    if doubts.count:
+        _print(lambda screen: screen.doubts(doubts.rows, doubts.count))
+        say("see whether the effect of each item in doubt is there; then say that it is done, or is to run again")
     return 0
+
+
+class Doubts:
+    """The items in doubt among a job's failures.
+
+    Attributes:
+        rows: the first of them, with the command that decides on each.
+        count: how many there are.
+    """
+
+    def __init__(self, job: str) -> None:
+        self._job = job
+        self.rows: list[dict[str, Any]] = []
+        self.count = 0
+
+    def noting(self, found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The same failures, those in doubt noted in passing."""
+        for failure in found:
+            error = failure["error"]
+            # an exception of that name, which a handler raised, has a traceback
+            if error["type"] == IN_DOUBT and error["traceback"] is None:
+                self.count += 1
+                if len(self.rows) < _MOST_DOUBTS:
+                    command = f"spool resolve {self._job} {shell_word(failure['id'])} ok|retry"
+                    about = {"id": failure["id"], "n": failure["n"], "message": error["message"]}
+                    self.rows.append({**about, "resolve": command})
+            yield failure
 
 
 @click.command(short_help="Print what the handler returned.")

@@ -24,6 +24,7 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "tail": "tail:tail",
         "report": "show:report",
         "failures": "show:failures",
+        "explain": "explain:explain",
         "results": "show:results",
         "verify": "verify:verify",
     },
@@ -32,6 +33,7 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
         "resume": "change:resume",
         "cancel": "change:cancel",
         "scale": "change:scale",
+        "resolve": "resolve:resolve",
     },
 }
 _VERBS: Final = {verb: place for verbs in _GROUPS.values() for verb, place in verbs.items()}
@@ -61,6 +63,7 @@ class Verbs(click.Group):
             return None
         module, _, name = _VERBS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(f"spoold.cli.{module}"), name)
+        command.help = (command.help or "").replace("\\b\n", "\b\n")  # what click wants is no escape in a raw docstring
         return command
 
     def resolve_command(

@@ -93,6 +93,17 @@ def job_row(spool: Spool, name: str) -> dict[str, Any]:
     return found
 
 
+def job_state(spool: Spool, name: str) -> str:
+    """A job's state alone, which costs no look at its items."""
+    told = read_status(spool)
+    for one in told["jobs"] if told else ():
+        if one["job"] == name:
+            return str(one["state"])
+    job = Job(spool.job(name))
+    job.load()
+    return str(job.state)
+
+
 def from_journal(spool: Spool, name: str) -> dict[str, Any]:
     """A job as its own folder tells; one that can't be read is shown as failed, with the reason."""
     job = Job(spool.job(name))
@@ -121,12 +132,14 @@ def _wanted(job: Job) -> int:
     """Workers that a job will ask for."""
     if job.wanted is not None:
         return job.wanted
-    from spoold.supervisor.config import Limits  # noqa: PLC0415 - takes long
+    from spoold.supervisor.brief import workers  # noqa: PLC0415 - takes long
+    from spoold.supervisor.config import Limits  # noqa: PLC0415 - the same
     from spoold.supervisor.manifests import parse  # noqa: PLC0415 - the same
+    from spoold.system.ram import usable  # noqa: PLC0415 - the same
 
     with suppress(OSError, SpooldError), open(job.directory.manifest, "rb") as file:
-        asked = parse(file.read(), job.directory.manifest, limits=Limits(), stem=job.name.partition("@")[0]).workers
-        return len(os.sched_getaffinity(0)) if asked == "auto" else asked
+        manifest = parse(file.read(), job.directory.manifest, limits=Limits(), stem=job.name.partition("@")[0])
+        return workers(manifest.workers, manifest.memory, usable())
     return 0
 
 

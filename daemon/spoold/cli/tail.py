@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import json
 import os
-import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -25,6 +24,7 @@ from spoold.core.text import printable
 from spoold.journal.folder import SegmentFile, segment_files
 from spoold.journal.format import ItemRecord
 from spoold.journal.scan import HeaderTornError, Reader, reading
+from spoold.report.moment import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,11 +113,11 @@ def _print(found: Iterator[Found], last: int | None, *, raw: bool) -> None:
 def _readable(found: Found) -> Iterator[bytes]:
     """A record as a line for people; none of those that only the daemon needs."""
     record = found.record
-    moment = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(record.t))}.{int(record.t * 1000) % 1000:03d}"
+    when = moment(record.t)
     if isinstance(record, ItemRecord):
         took = "" if record.ms is None else f"{record.ms:.2f} ms"
         again = f" (attempt {record.attempt})" if record.attempt > 1 else ""
-        yield _line(f"{moment}  {record.s:<11} {took:>12}  {printable(record.id)}{again}{_error(record)}")
+        yield _line(f"{when}  {record.s:<11} {took:>12}  {printable(record.id)}{again}{_error(record)}")
         return
     if record.event in _TECHNICAL:
         return
@@ -125,7 +125,7 @@ def _readable(found: Found) -> Iterator[bytes]:
     said = " ".join(
         f"{key}={printable(json.dumps(value, ensure_ascii=False))}" for key, value in fields.items() if value
     )
-    yield _line(f"{moment}  job {record.event} {said}")
+    yield _line(f"{when}  job {record.event} {said}")
 
 
 def _line(text: str) -> bytes:

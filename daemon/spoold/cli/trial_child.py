@@ -24,6 +24,7 @@ from spoold.sources.identify import identifier
 from spoold.worker.call import Handler, load
 from spoold.worker.context import Item
 from spoold.worker.line import Line, new_line
+from spoold.worker.notes import Notes
 from spoold.worker.outcome import encode_error, encode_result, plain_error
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def _tried(spec: JobSpec, handler: Handler, item_id: str, raw: bytes) -> dict[st
     try:
         item = msgspec.json.decode(raw)
         if handler.wants_context:
-            value = handler.call(item, Item(item_id, 1, spec.job, 0, logging.getLogger(spec.job), _LINE))
+            notes = Notes(_forget, spec.result_limit, None)
+            value = handler.call(item, Item(item_id, 1, spec.job, 0, logging.getLogger(spec.job), _LINE, notes))
         else:
             value = handler.call(item)
         result = encode_result(value, spec.result_limit)
@@ -99,6 +101,10 @@ def _tried(spec: JobSpec, handler: Handler, item_id: str, raw: bytes) -> dict[st
     ms = round((perf_counter() - began) * 1e3, 2)
     sys.stdout.flush()
     return {"ms": ms, "error": msgspec.Raw(error)} if error else {"ms": ms, "result": msgspec.Raw(result or b"null")}
+
+
+def _forget(_status: str, _result: bytes, _durable: bool) -> None:  # noqa: FBT001 - see worker.notes.Write
+    """Nothing is recorded."""
 
 
 def _tell(out: Any, **fields: Any) -> None:

@@ -7,13 +7,17 @@ shell drops what it is told to do with a worker that is dead; the `Died` that fo
 
 Invariants (checked by a state machine in tests/property):
 
-1. An item that was taken from the plan is in exactly one place: outstanding in one slot, waiting in `back`, or settled.
+1. An item that was taken from the plan is in exactly one place: outstanding in one slot, in `back`, waiting for its
+   next attempt, or settled.
 2. A slot has at most DEPTH chunks outstanding; one that has a chunk `alone` has nothing else.
 3. Every death is written as `died` for its suspect before the item is tried again; at `poison` deaths the item is
-   `quarantined` and never sent again.
+   `quarantined` and never sent again. An item of which nobody knows whether it took effect is `in-doubt`, and is not
+   sent again either.
 4. Nothing is sent once the book is closing; a closing book ends when nothing is outstanding.
 5. The end is announced once, and only when every item taken is settled or (closing) left for the next start.
 6. Play that is fair to every worker ends: items go back and forth between workers only while that leaves fewer idle.
+7. No attempt begins before it is due, and none past the attempts that the policy gives an item.
+8. No more items fail than the limits allow, and those in flight at that moment.
 """
 
 from __future__ import annotations
@@ -22,11 +26,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from spoold.core.chunk import Chunk
+from spoold.core.chunk import Chunk, Past
+from spoold.core.deaths import died
 from spoold.core.dispatch import DEPTH, schedule
+from spoold.core.ending import Ending
 from spoold.core.events import (
     Acked,
     Action,
+    Cause,
     Close,
     Closing,
     Died,
@@ -34,6 +41,7 @@ from spoold.core.events import (
     Event,
     Exhausted,
     Feed,
+    Grant,
     Loaded,
     LoadFailed,
     Look,
@@ -44,9 +52,14 @@ from spoold.core.events import (
     Retire,
     Send,
     Spawn,
+    Tired,
 )
+from spoold.core.failures import FailureCount
 from spoold.core.pace import Pace
+from spoold.core.policy import FailureLimits, Recycling, RetryPolicy
+from spoold.core.rate import Rate
 from spoold.core.slot import Slot, SlotState
+from spoold.core.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,18 +70,22 @@ __all__ = [
     "Acked",
     "Action",
     "Book",
+    "Cause",
     "Chunk",
     "Close",
     "Closing",
     "Died",
     "End",
+    "Ending",
     "Event",
     "Exhausted",
     "Feed",
+    "Grant",
     "LoadFailed",
     "Loaded",
     "Look",
     "Outcome",
+    "Past",
     "Recall",
     "Record",
     "Resize",
@@ -77,6 +94,7 @@ __all__ = [
     "Slot",
     "SlotState",
     "Spawn",
+    "Tired",
     "decide",
 ]
 
@@ -90,19 +108,30 @@ class Book:
     Attributes:
         wanted: workers this job may have now.
         poison: deaths after which an item is quarantined.
+        policy: when an attempt is followed by another.
+        recycle: when a worker is replaced.
+        failures: how many items failed, and whether that is too many.
+        rate: when the next item may start.
         deaths: worker deaths each unfinished item is suspected of.
         back: chunks that came back, to be sent before anything new.
+        waiting: items that wait for their next attempt.
         exhausted: the plan has no more items.
         upcoming: items the plan still holds; None while the source is being read.
         barrier: the plan waits until nothing is outstanding.
         load_failures: tries to load the handler that failed, in a row, without one item finished.
+        now: the time of the event that was decided on last, in seconds of the monotonic clock.
     """
 
     wanted: int
     poison: int
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    recycle: Recycling = field(default_factory=Recycling)
+    failures: FailureCount = field(default_factory=lambda: FailureCount(FailureLimits()))
+    rate: Rate = field(default_factory=lambda: Rate(None, 0.0, began_before=False))
     deaths: dict[int, int] = field(default_factory=dict)
     slots: dict[int, Slot] = field(default_factory=dict)
     back: deque[Chunk] = field(default_factory=deque)
+    waiting: Waiting = field(default_factory=Waiting)
     exhausted: bool = False
     upcoming: int | None = None
     barrier: bool = False
@@ -112,6 +141,7 @@ class Book:
     ended: bool = False
     pace: Pace = field(default_factory=Pace)
     next_key: int = 1
+    now: float = 0.0
 
     def outstanding(self) -> int:
         """Items sent and not acknowledged."""
@@ -123,7 +153,18 @@ class Book:
 
     def fillable(self) -> list[Slot]:
         """Slots that may get items."""
-        return [slot for slot in self.slots.values() if slot.fillable(self.wanted)]
+        return [slot for slot in self.slots.values() if slot.fillable(self.wanted, self.recycle.items)]
+
+    def all_settled(self) -> bool:
+        """Whether nothing that was taken from the plan is open."""
+        return not self.back and not self.waiting and not self.outstanding()
+
+    def wake_at(self) -> float | None:
+        """When there will be something to decide on though nothing happens; None: never."""
+        if self.ended or self.closing:
+            return None
+        times = [self.waiting.next_due, self.rate.next_at if self.back or not self.exhausted else None]
+        return min((time for time in times if time is not None and time > self.now), default=None)
 
     def new_key(self) -> int:
         """A number for the next chunk."""
@@ -132,33 +173,71 @@ class Book:
 
     def give(self, slot: int, chunk: Chunk) -> None:
         """Note that the shell sent `chunk` to the slot, as a `Feed` asked."""
-        self.slots[slot].outstanding.append(chunk)
+        self.slots[slot].take(chunk)
+        self.rate.spend(len(chunk), self.now)
 
     def close(self, how: Closing, reason: str | None) -> None:
         """Start nothing more, for this reason if it is stronger than the one before."""
         if how > self.closing:
             self.closing, self.reason = how, reason
 
-    def finished(self, positions: Iterable[int]) -> None:
+    def settled(self, positions: Iterable[int]) -> None:
         """These items have their final records: nothing is held against them or the handler any more."""
         self.load_failures = 0
         if self.deaths:
             for n in positions:
                 self.deaths.pop(n, None)
 
+    def ended_badly(self, ending: Ending) -> None:
+        """An attempt did not end ok: it counts towards the limits, or the job is held for its next one."""
+        if ending.status in ("failed", "quarantined"):
+            self.failures.failed(ending.kind, ending.message)
+        elif ending.hold:
+            self.rate.hold(self.now + ending.wait)
+        elif not ending.again:
+            self.failures.skipped()
 
-def decide(book: Book, event: Event) -> Outcome:
+    def put_off(self, chunk: Chunk, i: int, wait: float, past: Past | None) -> None:
+        """Let an item wait for its next attempt; one that ran out of memory has it alone and soon."""
+        starved = past is not None and past.strikes > 0
+        one = chunk.one(self.new_key(), i, past, alone=starved)
+        if starved and wait <= 0:
+            self.back.append(one)
+        else:
+            self.waiting.push(self.now + wait, one)
+
+
+def decide(book: Book, event: Event, now: float) -> Outcome:
     """What must be written and done now that `event` happened; `book` is brought up to date."""
     out = Outcome()
+    book.now = now
+    _take_in(book, event, out)
+    if (trip := book.failures.tripped()) is not None:
+        book.close(Closing.FAIL if trip.fatal else Closing.PAUSE, trip.reason)
+    schedule(book, out)
+    return out
+
+
+def _take_in(book: Book, event: Event, out: Outcome) -> None:
     match event:
         case Loaded(slot):
-            _loaded(book.slots[slot])
+            _loaded(book, book.slots[slot], out)
         case LoadFailed(slot, error):
             _load_failed(book, slot, error)
         case Acked():
-            _acked(book, event)
+            _acked(book, event, out)
         case Died():
-            _died(book, event, out)
+            if died(book, event, out):
+                _blame_handler(book, book.slots[event.slot], f"a worker ended before it began an item: {event.why}")
+            book.slots[event.slot].empty()
+        case _:
+            _take_note(book, event)
+
+
+def _take_note(book: Book, event: Tired | Exhausted | Close | Resize | Look) -> None:
+    match event:
+        case Tired(slot):
+            book.slots[slot].tired = True
         case Exhausted():
             book.exhausted = True
         case Close(how, reason):
@@ -167,13 +246,12 @@ def decide(book: Book, event: Event) -> Outcome:
             book.wanted = workers
         case Look():
             pass
-    schedule(book, out)
-    return out
 
 
-def _loaded(slot: Slot) -> None:
+def _loaded(book: Book, slot: Slot, out: Outcome) -> None:
     if slot.state is SlotState.LOADING:  # else it was retired meanwhile
         slot.state = SlotState.READY
+        _grant(book, slot, out)
 
 
 def _load_failed(book: Book, number: int, error: str) -> None:
@@ -192,55 +270,62 @@ def _blame_handler(book: Book, slot: Slot, error: str) -> None:
         book.close(Closing.FAIL, error)
 
 
-def _acked(book: Book, event: Acked) -> None:
+def _acked(book: Book, event: Acked, out: Outcome) -> None:
     slot = book.slots[event.slot]
     chunk = next(chunk for chunk in slot.outstanding if chunk.key == event.key)
     before = slot.done.get(event.key, 0)
     book.pace.observe(event.done - before, event.seconds)
     if event.done > before:
-        book.finished(chunk.ns[before : event.done])
         slot.proven = True
+        if event.endings:
+            _mixed(book, slot, chunk, before, event)
+        else:
+            book.settled(chunk.ns[before : event.done])
+            book.failures.succeeded(event.done - before)
     slot.done[event.key] = event.done
-    if not event.last:
-        return
+    if event.fatal is not None:
+        book.close(Closing.FAIL, event.fatal)
+    if event.last:
+        _give_back(book, slot, chunk, event.done)
+    if event.waits:
+        _grant(book, slot, out)
+
+
+def _mixed(book: Book, slot: Slot, chunk: Chunk, before: int, event: Acked) -> None:
+    """Some of the items did not end ok: take them in the order in which they ended."""
+    endings = {ending.n: ending for ending in event.endings}
+    for i in range(before, event.done):
+        ending = endings.get(chunk.ns[i])
+        if ending is None or not ending.again:
+            book.settled((chunk.ns[i],))
+        if ending is None:
+            book.failures.succeeded()
+            continue
+        book.ended_badly(ending)
+        slot.failed += ending.status == "failed"
+        slot.tired |= ending.starved
+        if ending.again:
+            book.put_off(chunk, i, ending.wait, ending.past)
+
+
+def _give_back(book: Book, slot: Slot, chunk: Chunk, done: int) -> None:
+    """A chunk ended in its worker: what was not begun there is sent anew."""
     slot.outstanding.remove(chunk)
-    del slot.done[event.key]
-    if event.done < len(chunk):
-        book.back.append(chunk.pick(book.new_key(), list(range(event.done, len(chunk))), alone=chunk.alone))
+    del slot.done[chunk.key]
+    if done < len(chunk):
+        slot.given -= len(chunk) - done
+        book.back.append(chunk.pick(book.new_key(), list(range(done, len(chunk))), alone=chunk.alone))
     if not slot.outstanding:
         slot.recalled = False
 
 
-def _died(book: Book, event: Died, out: Outcome) -> None:
-    slot = book.slots[event.slot]
-    if event.settled:
-        book.finished(event.settled)
-    suspects = () if event.ours else event.suspects
-    for chunk in slot.outstanding:
-        rest = [i for i, n in enumerate(chunk.ns) if i >= slot.done.get(chunk.key, 0) and n not in event.settled]
-        for i in (i for i in rest if chunk.ns[i] in suspects):
-            _blame(book, chunk, i, event, out, alone=chunk.alone or len(suspects) == 1)
-        unblamed = [i for i in rest if chunk.ns[i] not in suspects]
-        if unblamed:
-            book.back.appendleft(chunk.pick(book.new_key(), unblamed, alone=chunk.alone))
-    unused = bool(slot.outstanding) and not (slot.proven or event.ours or event.suspects or event.settled)
-    if unused:  # it had work and did not get to it: no item can be blamed, so the handler is
-        _blame_handler(book, slot, f"a worker ended without having begun an item: {event.why}")
-    slot.empty()
+def _grant(book: Book, slot: Slot, out: Outcome) -> None:
+    """Let the worker have its share of the failures that the limits still allow, and one in any case.
 
-
-def _blame(book: Book, chunk: Chunk, i: int, event: Died, out: Outcome, *, alone: bool) -> None:
-    """Several suspects: each is tried once alone first, and only a death alone counts."""
-    n = chunk.ns[i]
-
-    def record(status: str, message: str) -> Record:
-        return Record(n, chunk.ids[i], chunk.raws[i], chunk.lines[i] if chunk.lines else None, status, message)
-
-    if alone:
-        book.deaths[n] = book.deaths.get(n, 0) + 1
-        out.records.append(record("died", event.why))
-        if book.deaths[n] >= book.poison:
-            count = book.deaths.pop(n)
-            out.records.append(record("quarantined", f"its worker died {count} times, at last: {event.why}"))
-            return
-    book.back.append(chunk.pick(book.new_key(), [i], alone=True))
+    What all workers may have together never exceeds the allowance by more than one each, and that one is in flight.
+    """
+    allowance, live = book.failures.allowance, book.live()
+    others = sum(other.credit - other.failed for other in live if other is not slot)
+    share = max(1, min(allowance // len(live), allowance - others))
+    slot.credit = max(slot.credit, slot.failed + share)
+    out.actions.append(Grant(slot.number, slot.credit))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from spoold.core.chunk import join
 from spoold.core.events import End, Feed, Outcome, Recall, Retire, Send, Spawn
 from spoold.core.slot import Slot, SlotState
 
@@ -19,13 +20,23 @@ def schedule(book: Book, out: Outcome) -> None:
     """Add what to do now to `out`: fork, feed, send, recall, retire, or end."""
     if book.ended:
         return
-    finished = book.exhausted and not book.back and not book.outstanding()
+    finished = book.exhausted and book.all_settled()
     if book.closing or finished:
         _wind_up(book, out)
         return
+    _take_due(book)
     _fit(book, out)
     _fill(book, out)
     _spread(book, out)
+
+
+def _take_due(book: Book) -> None:
+    """Items whose next attempt is due come before anything new."""
+    due = book.waiting.pop_due(book.now)
+    book.back += [chunk for chunk in due if chunk.alone]
+    together = [chunk for chunk in due if not chunk.alone]
+    if together:
+        book.back.append(join(book.new_key(), together))
 
 
 def _wind_up(book: Book, out: Outcome) -> None:
@@ -49,21 +60,29 @@ def _let_go(slot: Slot, out: Outcome) -> None:
 
 
 def _fit(book: Book, out: Outcome) -> None:
-    """Fork workers for the free slots while there is work for them, let those past `wanted` go."""
-    coming = book.wanted if book.upcoming is None else book.upcoming
-    if not book.exhausted:
-        coming = max(coming, 1)  # somebody has to ask the plan, even if only for its end
-    work = sum(map(len, book.back)) + coming
+    """Fork workers for the free slots while there is work for them, let those past `wanted` and worn ones go."""
+    work = sum(map(len, book.back)) + _coming(book)
+    starved = sum(map(_wants_fresh, book.back))
     slots = [book.slots.setdefault(number, Slot(number)) for number in range(book.wanted)]
     idle = sum(slot.state in (SlotState.LOADING, SlotState.READY) and not slot.outstanding for slot in slots)
+    fresh = sum(slot.state is not SlotState.EMPTY and _becomes_fresh(book, slot) for slot in slots)
     for slot in slots:
-        if slot.state is SlotState.EMPTY and idle < work and not _somebody_tries(book):
+        if slot.state is SlotState.EMPTY and (idle < work or fresh < starved) and not _somebody_tries(book):
             slot.state, slot.tried = SlotState.LOADING, book.load_failures
-            idle += 1
+            idle, fresh = idle + 1, fresh + 1
             out.actions.append(Spawn(slot.number))
     for slot in book.live():
-        if slot.number >= book.wanted and slot.state is SlotState.READY:
+        worn = slot.tired or (slot.worn(book.recycle.items) and not slot.outstanding)
+        if (slot.number >= book.wanted or worn) and slot.state is SlotState.READY:
             _let_go(slot, out)
+
+
+def _coming(book: Book) -> int:
+    """Items that the plan may give now."""
+    if book.exhausted or book.waiting.full:
+        return 0
+    coming = book.wanted if book.upcoming is None else book.upcoming
+    return max(coming, 1)  # somebody has to ask the plan, even if only for its end
 
 
 def _somebody_tries(book: Book) -> bool:
@@ -72,46 +91,103 @@ def _somebody_tries(book: Book) -> bool:
 
 
 def _fill(book: Book, out: Outcome) -> None:
-    """Keep DEPTH chunks of quick items with each worker; but nobody gets a second one before everybody has one."""
-    depth_now = DEPTH if book.pace.quick else 1
+    """Keep DEPTH chunks of quick items with each worker; but nobody gets a second one before everybody has one.
+
+    Where a rate is set, nobody has more than one: what a worker holds may start at any moment.
+    """
+    allowed = book.rate.free(book.now)
+    depth_now = DEPTH if book.pace.quick and not book.rate.limited else 1
     slots = book.fillable()
     expected = {slot.number: len(slot.outstanding) for slot in slots}
     for depth in range(1, depth_now + 1):
         short = [slot for slot in slots if expected[slot.number] < depth]
         for sharers, slot in zip(range(len(short), 0, -1), short, strict=True):
+            if not allowed:
+                return
             if not any(chunk.alone for chunk in slot.outstanding):
-                expected[slot.number] += _serve(book, slot, sharers, out)
+                sent = _serve(book, slot, sharers, allowed, out)
+                allowed -= sent
+                expected[slot.number] += sent > 0
 
 
-def _serve(book: Book, slot: Slot, sharers: int, out: Outcome) -> bool:
-    """One chunk for the slot, or the order to take one from the plan; False when there is nothing for it now."""
-    if book.back:
-        chunk = _from_back(book, slot, sharers)
-        if chunk is None:
-            return False
-        slot.outstanding.append(chunk)
-        out.actions.append(Send(slot.number, chunk))
+def _serve(book: Book, slot: Slot, sharers: int, allowed: int, out: Outcome) -> int:
+    """One chunk for the slot, or the order to take one from the plan; how many items it may be at most, 0: none."""
+    most = min(book.pace.size, allowed)
+    if book.recycle.items is not None:
+        most = min(most, book.recycle.items - slot.given)
+    if most < 1:
+        return 0
+    index = _suitable(book, slot)
+    if index is None:
+        return 0 if _reserved(book, slot, out) else _feed(book, slot, most, out)
+    chunk = _cut(book, index, sharers, most)
+    slot.take(chunk)
+    book.rate.spend(len(chunk), book.now)
+    out.actions.append(Send(slot.number, chunk))
+    return len(chunk)
+
+
+def _feed(book: Book, slot: Slot, most: int, out: Outcome) -> int:
+    """The order to take something new from the plan."""
+    if book.exhausted or book.barrier or book.waiting.full:
+        return 0
+    out.actions.append(Feed(slot.number, most))
+    return most
+
+
+def _suitable(book: Book, slot: Slot) -> int | None:
+    """The place in `back` of the chunk that this slot gets next; what wants a fresh worker goes to one first."""
+    fresh = not slot.outstanding and not slot.proven
+    found = None
+    for index, chunk in enumerate(book.back):
+        if _wants_fresh(chunk):
+            if fresh:
+                return index
+        elif found is None and not (chunk.alone and slot.outstanding):
+            found = index
+    return found
+
+
+def _reserved(book: Book, slot: Slot, out: Outcome) -> bool:
+    """Whether a slot that none of the returned chunks suits must not get anything new either.
+
+    It must become idle for one that is to be alone; and, where no fresh worker is to be had for one that ran out of
+    memory, be replaced itself.
+    """
+    if any(not _wants_fresh(chunk) for chunk in book.back):
         return True
-    if book.exhausted or book.barrier:
+    if not book.back or slot.outstanding or any(_becomes_fresh(book, other) for other in book.slots.values()):
         return False
-    out.actions.append(Feed(slot.number, book.pace.size))
+    _let_go(slot, out)
     return True
 
 
-def _from_back(book: Book, slot: Slot, sharers: int) -> Chunk | None:
-    """The next returned chunk that may go to this slot, cut so that it is no more than the slot's share of all of them.
+def _wants_fresh(chunk: Chunk) -> bool:
+    """Whether the item ran out of memory: its worker may have been full of what others left."""
+    past = chunk.past(0) if chunk.alone else None
+    return past is not None and past.strikes > 0
+
+
+def _becomes_fresh(book: Book, slot: Slot) -> bool:
+    """Whether there is, or will soon be, a worker in the slot that ran nothing yet."""
+    if slot.number >= book.wanted:
+        return False
+    return slot.state is not SlotState.READY or slot.tired or not (slot.proven or slot.outstanding)
+
+
+def _cut(book: Book, index: int, sharers: int, most: int) -> Chunk:
+    """Take the chunk at that place of `back`, cut so that it is no more than one slot's share of everything there.
 
     Without that, one idle worker would get everything, the others would be idle still, and it would be recalled again
     before it had begun.
     """
-    chunk = book.back[0]
-    if chunk.alone:
-        return None if slot.outstanding else book.back.popleft()
+    chunk = book.back[index]
     share = -(-sum(map(len, book.back)) // sharers)
-    size = min(book.pace.size, share)
-    if len(chunk) <= size:
-        return book.back.popleft()
-    book.back[0] = chunk.pick(book.new_key(), list(range(size, len(chunk))))
+    size = min(most, share)
+    if chunk.alone or len(chunk) <= size:
+        del book.back[index]
+        return chunk
+    book.back[index] = chunk.pick(book.new_key(), list(range(size, len(chunk))))
     return chunk.pick(book.new_key(), list(range(size)))
 
 

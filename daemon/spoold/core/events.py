@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spoold.core.chunk import Chunk
+    from spoold.core.chunk import Chunk, Past
+    from spoold.core.ending import Ending
 
 
 class Closing(IntEnum):
@@ -18,6 +19,19 @@ class Closing(IntEnum):
     DRAIN = 2
     CANCEL = 3
     FAIL = 4
+
+
+class Cause(Enum):
+    """What ended a worker."""
+
+    ITEM = auto()
+    """What it ran, as far as anybody knows."""
+    OURS = auto()
+    """We did, for a reason that is not its item's."""
+    TIMEOUT = auto()
+    """We did, because its item did not end in time."""
+    MEMORY = auto()
+    """Its item needed more memory than it may have."""
 
 
 # ---------------------------------------------------------------------- events
@@ -40,13 +54,27 @@ class LoadFailed:
 
 @dataclass(frozen=True, slots=True)
 class Acked:
-    """The first `done` items of a chunk have their records; with `last`, the rest comes back unbegun."""
+    """The first `done` items of a chunk have their records; with `last`, the rest comes back unbegun.
+
+    Attributes:
+        slot: whose worker says so.
+        key: the chunk.
+        done: items from its beginning.
+        last: nothing more of it will be run there.
+        seconds: what the items since the previous ack took.
+        endings: those of them that did not end ok, in their order.
+        waits: the worker goes on when it is told how many more may fail.
+        fatal: the job is to end as failed, for this reason.
+    """
 
     slot: int
     key: int
     done: int
     last: bool
     seconds: float = 0.0
+    endings: tuple[Ending, ...] = ()
+    waits: bool = False
+    fatal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +82,33 @@ class Died:
     """A worker's process ended.
 
     Attributes:
+        slot: where it was.
         settled: positions that have their final record, among those outstanding.
-        suspects: positions begun without a record.
+        suspects: positions begun without a record that ends the attempt.
         why: the end in words.
-        ours: we killed it for a reason that is not the item's.
+        cause: what ended it.
+        endings: attempts that ended otherwise than ok and were not acknowledged, final ones among them.
+        doubtful: positions of which nobody knows whether they took effect, and why they must not run again.
+        pasts: what the attempts that were cut short left, by position.
+        luck: a random number, 0 to 1, to spread the next attempts by.
     """
 
     slot: int
     settled: frozenset[int]
     suspects: tuple[int, ...]
     why: str
-    ours: bool = False
+    cause: Cause = Cause.ITEM
+    endings: tuple[Ending, ...] = ()
+    doubtful: dict[int, str] = field(default_factory=dict)
+    pasts: dict[int, Past] = field(default_factory=dict)
+    luck: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Tired:
+    """The worker of the slot has grown so much that it is to be replaced."""
+
+    slot: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +136,43 @@ class Look:
     """Nothing happened; see what can be done."""
 
 
-Event = Loaded | LoadFailed | Acked | Died | Exhausted | Close | Resize | Look
+Event = Loaded | LoadFailed | Acked | Died | Tired | Exhausted | Close | Resize | Look
 
 # ---------------------------------------------------------------------- what follows
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An item record that the runner writes for a dead worker: `died` or `quarantined`."""
+    """An item record that the runner writes for a dead worker.
 
-    n: int
-    id: str
-    raw: bytes
-    line: int | None
+    Attributes:
+        chunk: where the item is.
+        i: its place there.
+        status: died, quarantined, in-doubt, failed or retry.
+        kind: type of the error.
+        message: its message.
+        slot: whose worker it was.
+        wait: seconds until the next attempt, of a retry.
+    """
+
+    chunk: Chunk
+    i: int
     status: str
+    kind: str
     message: str
+    slot: int
+    wait: float | None = None
+
+    @property
+    def n(self) -> int:
+        """The item's position."""
+        return self.chunk.ns[self.i]
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt that ended."""
+        past = self.chunk.past(self.i)
+        return 1 if past is None else past.attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +213,19 @@ class Retire:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """Let the slot's worker have so many failures, all of its life together, before it asks again."""
+
+    slot: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """Every worker is gone and nothing is outstanding."""
 
 
-Action = Spawn | Feed | Send | Recall | Retire | End
+Action = Spawn | Feed | Send | Recall | Retire | Grant | End
 
 
 @dataclass(slots=True)

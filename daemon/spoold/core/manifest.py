@@ -8,37 +8,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from spoold.core.units import DURATION_PATTERN, parse_duration
+from spoold.core.rules import Failures, Recycle, Retry
+from spoold.core.values import DOTTED, Char, Duration, Memory, Part, Rate, Text, Workers
 
 JOB_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 RUN_PATTERN: Final = r"^[A-Za-z0-9._:+%-]{1,64}$"
-_DOTTED: Final = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
-HANDLER_PATTERN: Final = rf"^{_DOTTED}:{_DOTTED}$"
+HANDLER_PATTERN: Final = rf"^{DOTTED}:{DOTTED}$"
 _AFTER_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,63}(@[A-Za-z0-9._:+-]{1,64})?$"
 _DAY: Final = 86400.0
-
-
-def _duration(value: object) -> float:
-    return parse_duration(value if isinstance(value, str) else "")
-
-
-def _workers(value: object) -> int | Literal["auto"]:
-    if value == "auto":
-        return "auto"
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return value
-    raise ValueError("workers is a number from 1, or auto")
 
 
 def _variable(name: str) -> str:
@@ -47,26 +26,6 @@ def _variable(name: str) -> str:
     if name.startswith("SPOOLD_"):
         raise ValueError("variables that begin with SPOOLD_ are set by spoold itself")
     return name
-
-
-Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
-"""Seconds, written `30s`."""
-
-Workers = Annotated[
-    int | Literal["auto"],
-    PlainValidator(_workers),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]}),
-]
-Text = Annotated[str, Field(min_length=1, max_length=4096)]
-Char = Annotated[str, Field(min_length=1, max_length=1)]
-
-
-class Part(BaseModel):
-    """A level of the manifest: strict, without unknown keys, unchangeable."""
-
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
 
 
 class JsonlSource(Part):
@@ -162,7 +121,7 @@ class Manifest(Part):
     """Run key, a strftime format (local time of the drop): the same items again under a new identity."""
     handler: Annotated[str, Field(pattern=HANDLER_PATTERN, max_length=512)]
     """A Python callable, `package.module:name`."""
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default={})
     """Handed to a handler class's constructor."""
     source: Source
     """Where the items come from."""
@@ -173,27 +132,41 @@ class Manifest(Part):
     """
     workers: Workers = "auto"
     """Processes."""
-    load_timeout: Annotated[Duration, Field(gt=0, le=_DAY)] = 600.0
+    memory: Memory | None = None
+    """Of one worker, the processes it starts included. Default: an equal share of the machine's, less a tenth."""
+    timeout: Annotated[Duration, Field(ge=0.001)] | None = None
+    """Of one attempt. Default: none."""
+    load_timeout: Annotated[Duration, Field(gt=0, le=_DAY)] = "10m"  # type: ignore[assignment]  # read like a user's text
     """For importing and constructing the handler."""
+    retry: Retry | None = None
+    """When an attempt that raised is followed by another. Default: never."""
+    delivery: Literal["at-least-once", "at-most-once"] = "at-least-once"
+    """at-most-once: an item that began and has no outcome is never run again by itself."""
+    failures: Failures = Failures()
+    """How much may fail."""
+    rate: Rate | None = None
+    """Items started a second (100/s), a minute (100/m) or an hour (100/h), by all workers together. Default: any."""
     checkpoint: JournalCheckpoint = JournalCheckpoint()
     """Where progress is kept."""
     priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
     """Higher first among queued jobs."""
-    after: list[Annotated[str, Field(pattern=_AFTER_PATTERN)]] = []
+    after: list[Annotated[str, Field(pattern=_AFTER_PATTERN)]] = Field(default=[])
     """Queued until these jobs have ended."""
-    env: dict[Annotated[str, AfterValidator(_variable)], str] = {}
+    env: dict[Annotated[str, AfterValidator(_variable)], str] = Field(default={})
     """Set before the handler is imported; {worker} in a value is the slot number."""
     cwd: Text | None = None
     """Working folder, first on sys.path."""
-    pythonpath: list[Text] = []
+    pythonpath: list[Text] = Field(default=[])
     """Put before sys.path."""
     venv: Text | None = None
     """A virtual environment with the handler's own packages."""
+    recycle: Recycle = Recycle()
+    """When a worker is replaced though nothing is wrong with it."""
     poison: Annotated[int, Field(ge=1, le=1000)] = 2
     """Worker deaths after which an item is quarantined."""
     preload: bool = False
     """Import the handler once, before forking."""
 
     def spec(self) -> dict[str, Any]:
-        """The job as plain JSON values, defaults filled in, durations in seconds."""
+        """The job as plain JSON values, defaults filled in, in seconds, bytes and starts a second."""
         return self.model_dump(mode="json")

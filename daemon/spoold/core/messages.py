@@ -17,6 +17,8 @@ class Verb(StrEnum):
     NOW = "now"
     """End at once what still runs."""
     SCALE = "scale"
+    RESOLVE = "resolve"
+    """An operator decided what is true of an item in doubt."""
 
 
 class Order(msgspec.Struct, tag="order", omit_defaults=True):
@@ -25,12 +27,16 @@ class Order(msgspec.Struct, tag="order", omit_defaults=True):
     Attributes:
         workers: how many this job may have now (SCALE).
         wanted: how many it wants from now on, when an operator said so (SCALE).
+        id: of the item in doubt (RESOLVE).
+        outcome: what it is to be: `ok`, or `retry` to run it again (RESOLVE).
         ref: what the confirmation refers to; 0: none is wanted.
     """
 
     verb: Verb
     workers: int = 0
     wanted: int | None = None
+    id: str | None = None
+    outcome: str | None = None
     ref: int = 0
 
 

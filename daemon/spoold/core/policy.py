@@ -9,6 +9,8 @@ import msgspec
 MOST_DEFERRED: Final = 86400.0
 """Seconds that an item may be put off by `RetryLater`, all its waits together."""
 
+_TIMEOUT_NAMES: Final = frozenset(("TimeoutError", "OSError", "Exception", "BaseException"))
+
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """When an attempt that raised is followed by another.
@@ -36,6 +38,11 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         """
         doubled = self.backoff * 2.0 ** min(attempt - 1, 64)
         return min(self.max_backoff, min(self.max_backoff, doubled) * (1 + self.jitter * (2 * luck - 1)))
+
+    @property
+    def timeouts(self) -> bool:
+        """Whether an attempt that ran out of time is followed by another."""
+        return any(name.removeprefix("builtins:") in _TIMEOUT_NAMES for name in self.on)
 
 
 class FailureLimits(msgspec.Struct, frozen=True, kw_only=True):

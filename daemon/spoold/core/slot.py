@@ -36,6 +36,10 @@ class Slot:
         recalled: its unbegun items were asked back; it gets none before all it has are acknowledged.
         tried: tries to load the handler that had failed when this worker was started.
         proven: this worker finished an item.
+        tired: it is to be replaced once it has ended what it began.
+        given: items it was given, less those it gave back.
+        failed: items that failed here.
+        credit: items that may fail here before the worker asks.
     """
 
     number: int
@@ -45,19 +49,33 @@ class Slot:
     recalled: bool = False
     tried: int = 0
     proven: bool = False
+    tired: bool = False
+    given: int = 0
+    failed: int = 0
+    credit: int = 0
 
     def left(self) -> int:
         """Items sent here and not yet acknowledged."""
         return sum(len(chunk) - self.done.get(chunk.key, 0) for chunk in self.outstanding)
 
-    def fillable(self, wanted: int) -> bool:
-        """Whether it may get items, when a job has `wanted` workers."""
-        return self.state is SlotState.READY and self.number < wanted and not self.recalled
+    def fillable(self, wanted: int, recycle: int | None) -> bool:
+        """Whether it may get items, when a job has `wanted` workers, replaced after `recycle` items each."""
+        usable = self.state is SlotState.READY and self.number < wanted and not self.recalled and not self.tired
+        return usable and (recycle is None or self.given < recycle)
+
+    def take(self, chunk: Chunk) -> None:
+        """Note that the chunk was sent here."""
+        self.outstanding.append(chunk)
+        self.given += len(chunk)
+
+    def worn(self, recycle: int | None) -> bool:
+        """Whether its worker is to be replaced."""
+        return self.tired or (recycle is not None and self.given >= recycle)
 
     def empty(self) -> None:
         """Its process is gone, and nothing is with it any more."""
         self.outstanding.clear()
         self.done.clear()
-        self.recalled = False
-        self.proven = False
+        self.recalled = self.proven = self.tired = False
+        self.given = self.failed = self.credit = 0
         self.state = SlotState.EMPTY

@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them: `250ms 30s 5m 2h 1d`, `512MiB 2GB`."""
+"""Durations, sizes and rates as people write them: `250ms 30s 5m 2h 1d`, `512MiB 2GB`, `100/s`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import humanize
 
 DURATION_PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
 SIZE_PATTERN: Final = r"^[0-9]+(\.[0-9]+)? ?([kKMGTP]i?)?B?$"
+RATE_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?/[smh]$"
 _DURATION: Final = re.compile(DURATION_PATTERN.removesuffix("$") + r"\Z", re.ASCII)
 _SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(?:([kKMGTP])(i?))?B?\Z", re.ASCII)
+_RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)/([smh])\Z", re.ASCII)
+_PERIODS: Final = {"s": 1, "m": 60, "h": 3600}
 _POWERS: Final = " KMGTP"
 _LONGEST: Final = 32  # characters; the longest sensible text has half of them
 _MAX_DURATION: Final = 10 * 365 * 86400.0
 _MAX_SIZE: Final = 1 << 60
+_MAX_RATE: Final = 1e9
 
 
 def parse_duration(text: str) -> float:
@@ -48,6 +52,21 @@ def parse_size(text: str | int) -> int:
     if not 0 <= size <= _MAX_SIZE:
         raise ValueError("a size lies between 0 and 1024PiB")
     return int(size)
+
+
+def parse_rate(text: str) -> float:
+    """Times a second, of a text such as `100/s`, `2.5/m` or `1000/h`.
+
+    Raises:
+        ValueError: not of that form, less than once in ten years, or over a thousand million a second.
+    """
+    found = _RATE.match(text) if len(text) <= _LONGEST else None
+    if not found:
+        raise ValueError("a rate is a number and a unit of time, such as 100/s, 30/m or 1000/h")
+    rate = float(found[1]) / _PERIODS[found[2]]
+    if not 1 / _MAX_DURATION <= rate <= _MAX_RATE:
+        raise ValueError("a rate lies between once in ten years and 1000000000/s")
+    return rate
 
 
 def format_duration(seconds: float) -> str:

@@ -27,6 +27,12 @@ class Host(Protocol):
     def printed(self, level: str, slot: int, item_id: str | None, line: str) -> None:
         """A line that a handler, or a program it started, wrote; level is I, W or E."""
 
+    def noted(self, positions: list[int]) -> None:
+        """The items at these positions failed, or are in doubt, and left notes (save, once, start) in the journal."""
+
+    def used(self, slot: int, peak: int) -> None:
+        """A worker of the slot is gone, which used so many bytes of memory at most."""
+
     def out_of_room(self, slot: int, error: int) -> None:
         """A record of the slot can't be written for want of space (an errno); the worker waits for `room`."""
 
@@ -50,6 +56,9 @@ class Engine(Protocol):
     def recall(self, slot: int) -> None:
         """Ask for the unbegun items back; Acked with `last` follows for each chunk."""
 
+    def grant(self, slot: int, failures: int) -> None:
+        """Let so many items fail in this worker's life before it asks again; go on if it asked."""
+
     def retire(self, slot: int) -> None:
         """Let a worker without chunks end; Died follows."""
 
@@ -66,4 +75,4 @@ class Engine(Protocol):
         """Make records durable that a worker busy with a long item has not synced itself."""
 
     def expire(self, now: float) -> None:
-        """End workers that took longer to load than they may."""
+        """End workers that took longer to load than they may, or whose item takes longer, or uses too much memory."""

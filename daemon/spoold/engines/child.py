@@ -18,7 +18,8 @@ from spoold.core.spec import JobSpec
 from spoold.errors import HandlerError
 from spoold.journal.header import Header
 from spoold.journal.segment import Segment
-from spoold.system import process
+from spoold.system import memory, process
+from spoold.system.cgroup import Leaf
 from spoold.system.channel import Channel
 from spoold.system.logs import leave_logs
 from spoold.worker.call import Handler, load
@@ -45,6 +46,7 @@ class Birth:
     segment: Segment
     header: Header
     line: Line
+    leaf: Leaf | None
 
 
 def be_worker(birth: Birth) -> NoReturn:
@@ -57,10 +59,11 @@ def be_worker(birth: Birth) -> NoReturn:
         signal.set_wakeup_fd(-1)
         process.ignore_terminal_signals()
         leave_logs()
+        spec, own = birth.spec, os.getpid()
+        _bound(spec, birth.leaf)
         channel, output, segment = _keep_own(birth)
         current = Current()
         streams = capture(output, current)
-        spec, own = birth.spec, os.getpid()
         setproctitle.setproctitle(f"spoold: worker {birth.slot} of {spec.job}")
         try:
             handler = _prepare(spec, birth.slot)
@@ -72,22 +75,20 @@ def be_worker(birth: Birth) -> NoReturn:
         gc.collect()
         gc.freeze()
         channel.send(Kind.LOADED, b"")
-        worker = Worker(
-            spec.job,
-            birth.slot,
-            handler,
-            channel,
-            birth.line,
-            segment,
-            sync=spec.sync,
-            result_limit=spec.result_limit,
-            current=current,
-            streams=streams,
-        )
+        worker = Worker(spec, birth.slot, handler, channel, birth.line, segment, current=current, streams=streams)
         worker.run()
         code = 0
     finally:
         process.exit_now(code)
+
+
+def _bound(spec: JobSpec, leaf: Leaf | None) -> None:
+    """What this process and everything it starts may use of the machine."""
+    memory.raise_oom_score()
+    if leaf is not None:
+        leaf.enter()
+    if spec.memory is not None:
+        memory.bound_data(spec.memory)
 
 
 def _leave_if_forked(own: int) -> None:
@@ -130,7 +131,7 @@ def _first() -> int:
 def _prepare(spec: JobSpec, slot: int) -> Handler:
     """Environment, directory and path as the manifest says, then the handler."""
     prepare_process(spec, slot)
-    return load(spec.handler, spec.params)
+    return load(spec.handler, spec.params, spec.retry.on)
 
 
 def prepare_process(spec: JobSpec, slot: int | None) -> None:

@@ -9,59 +9,25 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic
+from random import random
 
-from spoold.core.book import Acked, Died, Loaded, LoadFailed
+from spoold.core.book import Acked, Cause, Died, Loaded, LoadFailed, Tired
 from spoold.core.chunk import Chunk
 from spoold.core.spec import JobSpec
-from spoold.core.tally import Tally
+from spoold.engines import aftermath
 from spoold.engines.base import Host
 from spoold.engines.child import Birth, be_worker
-from spoold.engines.output import Output, Print
+from spoold.engines.forked import ForkedWorker
 from spoold.journal.failure import SegmentBroken
-from spoold.journal.format import FINAL, ItemRecord
+from spoold.journal.format import ItemRecord
 from spoold.journal.segment import Segment
-from spoold.system import process
+from spoold.system import memory, process
+from spoold.system.cgroup import Leaf
 from spoold.system.channel import Channel, pair
-from spoold.worker.line import DRAINING, STOP, SYNCED, Line, begun, new_line
-from spoold.worker.wire import Kind, decode_ack, encode_chunk
-
-
-class LocalWorker:
-    """One forked worker, seen from the runner."""
-
-    def __init__(
-        self, slot: int, pid: int, channel: Channel, line: Line, segment: Segment, output: int, emit: Print
-    ) -> None:
-        self.slot = slot
-        self.pid = pid
-        self.pidfd = os.pidfd_open(pid)
-        self.channel = channel
-        self.output = Output(output, emit, self.item_id)
-        self.line = line
-        self.segment = segment
-        self.sent: dict[int, Chunk] = {}
-        self.done: dict[int, int] = {}
-        self.recent: Chunk | None = None
-        self.acked: int | None = None
-        self.loaded = False
-        self.ours = False
-        self.full = False
-        self.last_word = 0
-        self.load_error: str | None = None
-        self.load_by: float | None = None
-
-    def item_id(self) -> str | None:
-        """The item it began last; its chunk may be done when what it wrote is read."""
-        now = begun(self.line)
-        if now is not None:
-            for chunk in (*self.sent.values(), self.recent):
-                if chunk is not None and now[0] in chunk.ns:
-                    return chunk.ids[chunk.ns.index(now[0])]
-        return None
+from spoold.worker.line import CREDIT, DRAINING, STOP, SYNCED, new_line
+from spoold.worker.wire import Ack, Kind, decode_ack, encode_chunk
 
 
 class LocalEngine:
@@ -80,14 +46,16 @@ class LocalEngine:
         self._selector = selector
         self._lock = lock
         self._segment_of = segment_of
-        self._workers: dict[int, LocalWorker] = {}
+        self._workers: dict[int, ForkedWorker] = {}
 
     # ------------------------------------------------------------------ what the runner asks
 
     def spawn(self, slot: int) -> None:
         """See Engine."""
-        segment, line = self._segment_of(slot), new_line()
+        segment, line, spec = self._segment_of(slot), new_line(), self._spec
         segment.mend()
+        bound = None if spec.memory is None else memory.data_size() + spec.memory
+        leaf = None if spec.cgroup is None or bound is None else Leaf.make(spec.cgroup, f"{spec.job}-{slot}", bound)
         ours, theirs = pair()
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         runner = os.getpid()
@@ -100,16 +68,15 @@ class LocalEngine:
             os.close(write_end)
             raise
         if pid == 0:
-            be_worker(Birth(self._spec, slot, runner, theirs, write_end, self._lock, segment, segment.header, line))
+            be_worker(Birth(spec, slot, runner, theirs, write_end, self._lock, segment, segment.header, line, leaf))
         theirs.close()
         os.close(write_end)
 
         def emit(level: str, item_id: str | None, text: str) -> None:
             self._host.printed(level, slot, item_id, text)
 
-        worker = LocalWorker(slot, pid, Channel(ours, blocking=False), line, segment, read_end, emit)
-        line[SYNCED] = segment.size()
-        worker.load_by = monotonic() + self._spec.load_timeout
+        channel = Channel(ours, blocking=False)
+        worker = ForkedWorker(spec, slot, pid, channel, line, segment, read_end, emit, leaf=leaf, bound=bound)
         self._workers[slot] = worker
         self._selector.register(ours, selectors.EVENT_READ, lambda mask: self._on_channel(worker, mask))
         self._selector.register(worker.output, selectors.EVENT_READ, lambda _: self._on_output(worker))
@@ -131,6 +98,17 @@ class LocalEngine:
         if slot in self._workers:
             self._workers[slot].line[STOP] = 1
 
+    def grant(self, slot: int, failures: int) -> None:
+        """See Engine."""
+        worker = self._workers.get(slot)
+        if worker is None:
+            return
+        worker.line[CREDIT] = failures
+        if worker.asks:
+            worker.asks = False
+            worker.channel.send(Kind.GO, b"")
+            self._watch(worker)
+
     def retire(self, slot: int) -> None:
         """See Engine; one that is still loading is not waited for."""
         worker = self._workers.get(slot)
@@ -138,9 +116,9 @@ class LocalEngine:
             return
         if worker.loaded:
             worker.channel.end_sending()
-            worker.load_by = monotonic() + self._spec.load_timeout  # a close() that hangs must not keep the job
+            worker.expect()  # a close() that hangs must not keep the job
         else:
-            self._kill(worker)
+            worker.kill(Cause.OURS)
 
     def room(self) -> None:
         """See Engine."""
@@ -158,7 +136,7 @@ class LocalEngine:
     def kill_all(self) -> None:
         """See Engine."""
         for worker in self._workers.values():
-            self._kill(worker)
+            worker.kill(Cause.OURS)
 
     def sync(self) -> None:
         """See Engine: the worker is in the item it was in the last time, and has records that it has not synced."""
@@ -177,21 +155,13 @@ class LocalEngine:
     def expire(self, now: float) -> None:
         """See Engine."""
         for worker in self._workers.values():
-            if worker.load_by is not None and worker.load_by <= now:
-                worker.load_by = None
-                worker.load_error = f"the handler took longer than load_timeout ({self._spec.load_timeout:g} s) to load"
-                self._kill(worker)
-
-    def _kill(self, worker: LocalWorker) -> None:
-        worker.ours = True
-        with suppress(ProcessLookupError):
-            os.killpg(worker.pid, signal.SIGKILL)
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(worker.pidfd, signal.SIGKILL)
+            worker.expire(now)
+            if worker.grown():
+                self._host.happened(Tired(worker.slot))
 
     # ------------------------------------------------------------------ what happens
 
-    def _watch(self, worker: LocalWorker) -> None:
+    def _watch(self, worker: ForkedWorker) -> None:
         """Wait for room in the socket only while something waits for it."""
         if worker.channel not in self._selector.get_map():
             return  # the worker is gone, and its end on the way
@@ -199,7 +169,7 @@ class LocalEngine:
         if self._selector.get_key(worker.channel).events != events:
             self._selector.modify(worker.channel, events, lambda mask: self._on_channel(worker, mask))
 
-    def _on_channel(self, worker: LocalWorker, mask: int) -> None:
+    def _on_channel(self, worker: ForkedWorker, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:
             worker.channel.flush()
             self._watch(worker)
@@ -209,26 +179,12 @@ class LocalEngine:
             with suppress(KeyError):
                 self._selector.unregister(worker.channel)
 
-    def _message(self, worker: LocalWorker, kind: int, body: bytes) -> None:
+    def _message(self, worker: ForkedWorker, kind: int, body: bytes) -> None:
         match kind:
             case Kind.ACK:
-                ack = decode_ack(body)
-                chunk = worker.sent[ack.key]
-                done = worker.done.get(ack.key, 0)
-                if ack.done > done:
-                    worker.acked = chunk.ns[ack.done - 1]
-                    self._recorded(chunk.ns[done : ack.done], ack.failed)
-                worker.done[ack.key] = ack.done
-                worker.segment.note(ack.size, ack.q)
-                if ack.last:
-                    worker.recent = chunk
-                    del worker.sent[ack.key], worker.done[ack.key]
-                if ack.tally:
-                    self._host.counted(ack.tally)
-                self._host.happened(Acked(worker.slot, ack.key, ack.done, ack.last, ack.seconds))
+                self._acked(worker, decode_ack(body))
             case Kind.LOADED:
-                worker.loaded = True
-                worker.load_by = None
+                worker.is_loaded()
                 self._host.happened(Loaded(worker.slot))
             case Kind.LOAD_FAILED:
                 worker.load_error = body.decode()
@@ -236,57 +192,73 @@ class LocalEngine:
                 worker.full = True
                 self._host.out_of_room(worker.slot, int(body))
             case Kind.BROKEN:
-                worker.ours = True
+                worker.cause = Cause.OURS
                 self._host.broken(worker.slot, body.decode())
             case _:
                 raise AssertionError(f"a worker sent a frame of kind {kind}")
 
-    def _recorded(self, positions: list[int], failed: list[int]) -> None:
-        """Tell the runner what was settled, the good and the others."""
-        if failed:
-            bad = set(failed)
-            self._host.recorded("failed", failed)
-            positions = [n for n in positions if n not in bad]
+    def _acked(self, worker: ForkedWorker, ack: Ack) -> None:
+        positions = worker.acknowledged(ack)
+        if ack.noted:
+            self._host.noted(ack.noted)
+        for ending in ack.endings:
+            positions.remove(ending.n)
+            if not ending.again:
+                self._host.recorded(ending.status, [ending.n])
         if positions:
             self._host.recorded("ok", positions)
+        if ack.tally:
+            self._host.counted(ack.tally)
+        endings = tuple(ack.endings)
+        self._host.happened(
+            Acked(worker.slot, ack.key, ack.done, ack.last, ack.seconds, endings, waits=ack.waits, fatal=ack.fatal)
+        )
 
-    def _on_output(self, worker: LocalWorker) -> None:
+    def _on_output(self, worker: ForkedWorker) -> None:
         if not worker.output.read():
             self._selector.unregister(worker.output)
 
-    def _on_end(self, worker: LocalWorker) -> None:
+    def _on_end(self, worker: ForkedWorker) -> None:
         """The process ended: reap it and what it left, settle what it had recorded, then tell."""
-        _, status = os.waitpid(worker.pid, 0)
+        why, peak = worker.reap()
         process.kill_and_reap_children(other.pid for other in self._workers.values() if other is not worker)
         for kind, body in worker.channel.arrived():
             self._message(worker, kind, body)
         for source in (worker.channel, worker.output, worker.pidfd):
             with suppress(KeyError, ValueError):
                 self._selector.unregister(source)
-        worker.channel.close()
-        worker.output.close()
-        os.close(worker.pidfd)
+        worker.close()
         del self._workers[worker.slot]
-        why = process.describe_status(status)
-        if not worker.loaded and not (worker.ours and worker.load_error is None):
+        self._host.used(worker.slot, peak)
+        if not worker.loaded and not (worker.cause is Cause.OURS and worker.load_error is None):
             self._host.happened(
                 LoadFailed(worker.slot, worker.load_error or f"a worker ended while loading the handler: {why}")
             )
             return
         self._settle(worker, why)
 
-    def _settle(self, worker: LocalWorker, why: str) -> None:
+    def _settle(self, worker: ForkedWorker, why: str) -> None:
         """Read the records that came after the last ack; what began without one is suspect."""
-        settled, tally = set(), Tally()
-        outstanding = {n for chunk in worker.sent.values() for n in chunk.ns}
-        for found in worker.segment.recover():
-            record = found.record
-            if isinstance(record, ItemRecord) and record.n in outstanding and record.s in FINAL:
-                settled.add(record.n)
-                tally.add_record(record)
-                self._host.recorded(record.s, [record.n])
-        if settled:
-            self._host.counted(tally.to_builtins())
-        last = begun(worker.line)
-        suspects = (last[0],) if last and last[0] in outstanding - settled and last[0] != worker.acked else ()
-        self._host.happened(Died(worker.slot, frozenset(settled), suspects, why, ours=worker.ours))
+        outstanding = {n: chunk.past(i) for chunk in worker.sent.values() for i, n in enumerate(chunk.ns)}
+        records = (found.record for found in worker.segment.recover())
+        left = aftermath.read((one for one in records if isinstance(one, ItemRecord)), outstanding, why)
+        for n, status in left.settled.items():
+            self._host.recorded(status, [n])
+        self._host.noted(left.noted)
+        self._host.counted(left.tally.to_builtins())
+        ended = left.settled.keys() | {ending.n for ending in left.endings}
+        suspect = worker.suspect()
+        suspects = (suspect,) if suspect in outstanding and suspect not in ended else ()
+        self._host.happened(
+            Died(
+                worker.slot,
+                frozenset(left.settled),
+                suspects,
+                why,
+                worker.cause,
+                tuple(left.endings),
+                left.doubtful,
+                left.pasts,
+                random(),  # noqa: S311 - it spreads attempts in time
+            )
+        )

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from spoold.core.ending import MEMORY, RESOLVED, RetryError
 from spoold.journal.format import ItemRecord, decode_record
 from spoold.journal.history import Attempt
 from spoold.journal.scan import Reader, reading, whole_lines
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
     from spoold.journal.part import Part
 
+_error: Final = msgspec.json.Decoder(RetryError).decode
 _WANTED: Final = re.compile(rb'","s":"(?:retry|died)"')
 
 
@@ -30,28 +35,41 @@ def attempts(parts: Sequence[Part], begun: BitMap) -> dict[int, Attempt]:
     Raises:
         JournalError: a segment can't be read.
     """
-    deaths: dict[int, int] = {}
-    ended: dict[int, tuple[int, float, float | None]] = {}
+    deaths: Counter[int] = Counter()
+    strikes: Counter[int] = Counter()
+    ended: dict[int, ItemRecord] = {}
     for part in parts:
         for record in _records(part):
-            if record.n not in begun:
+            n = record.n
+            if n not in begun:
                 continue
-            if record.s == "died":
-                deaths[record.n] = deaths.get(record.n, 0) + 1
-            elif record.s == "retry":
-                newest = (record.attempt, record.t, record.due)
-                if record.n not in ended or _order(newest) > _order(ended[record.n]):
-                    ended[record.n] = newest
-    found = {}
-    for n in begun:
-        tries, _, due = ended.get(n, (0, 0.0, None))
-        found[n] = Attempt(deaths.get(n, 0), tries, due)
-    return found
+            error = _error(record.error) if isinstance(record.error, msgspec.Raw) else RetryError("", "")
+            deaths[n] += record.s == "died" and error.type != MEMORY
+            strikes[n] += error.type == MEMORY
+            if record.s == "retry" and (n not in ended or _order(record) > _order(ended[n])):
+                ended[n] = record
+    return {n: _attempt(ended.get(n), deaths[n], strikes[n]) for n in begun}
 
 
-def _order(newest: tuple[int, float, float | None]) -> tuple[int, float, float]:
-    attempt, t, due = newest
-    return attempt, t, due or 0.0
+def _attempt(record: ItemRecord | None, deaths: int, strikes: int) -> Attempt:
+    if record is None or not isinstance(record.error, msgspec.Raw):
+        return Attempt(deaths, strikes=strikes)
+    error = _error(record.error)
+    due = record.due if record.due is not None else record.t
+    return Attempt(
+        deaths,
+        record.attempt - error.free,
+        due,
+        due - record.t,
+        error.deferred,
+        strikes,
+        error.hold,
+        error.type == RESOLVED,
+    )
+
+
+def _order(record: ItemRecord) -> tuple[int, float, float]:
+    return record.attempt, record.t, record.due or 0.0
 
 
 def _records(part: Part) -> Iterator[ItemRecord]:

@@ -34,6 +34,21 @@ What follows the last valid record is the segment's tail: it is put aside and cu
 Of the records of one n in one generation, the winner is the one with the highest (run, try), then by status in the
 order of `STATUSES`, then one with a result, then the first by (slot, offset). So segments can be merged in any order.
 
+What stands in `result` and `error` of the statuses that do not settle an item:
+
+    retry    error {"type","message","free":true?,"deferred":float?,"hold":true?}: the attempt ended and another is
+             `due`; `free`: it did not count, so the next has the same `try`; `deferred`: seconds that the item was
+             put off so far; `hold`: the whole job waits until `due`. Of the type `Resolved` it is an operator's
+             decision on an item in doubt: what began before and has no end counts as ended.
+    died     error {"type","message","worker":int}: the worker of that slot died in it
+    start    the attempt is about to begin, under at-most-once: durable before it does
+    save     result: the state that the handler saved
+    once     result {"name":str}: the effect of that name is about to begin, durable before it does;
+             {"name":str,"value":any}: it returned; {"name":str,"raised":str}: it raised an exception of that class
+
+An item with a `start` that no retry and no final record ends, or with a `once` that was begun and did not return or
+raise, is in doubt.
+
 A job record `block` is the source's fingerprint: its fields are `block`, the index of a run of items, `items`, how
 many of them were read, and `digest`, hexadecimal; the newest of an index counts.
 """
@@ -55,7 +70,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "DONE", "FINAL", "HEAD", "MAX_N", "STATUSES", "TAIL", "VERSION",
+    "DONE", "FINAL", "HEAD", "MAX_N", "NOTES", "STATUSES", "TAIL", "VERSION",
     "Header", "ItemRecord", "JobRecord", "NewerFormatError", "Status",
     "decode_header", "decode_record", "encode_header", "frame", "item_payload", "job_payload", "ok_payload",
     "raw_field",
@@ -71,6 +86,7 @@ STATUSES: Final[tuple[Status, ...]] = (
 )  # fmt: skip
 FINAL: Final = frozenset(STATUSES[:6])
 DONE: Final = frozenset(STATUSES[:3])
+NOTES: Final = frozenset(STATUSES[8:])
 
 _encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 

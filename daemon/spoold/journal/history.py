@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from pyroaring import BitMap
 
+from spoold.core.chunk import Past
 from spoold.core.tally import Tally
 from spoold.journal.format import JobRecord
 from spoold.journal.scan import Damage
@@ -15,13 +16,27 @@ class Attempt:
 
     Attributes:
         deaths: workers that died in it.
-        tries_ended: its highest attempt that ended, in a retry.
+        tries_ended: its attempts that ended, in a retry, and counted.
         due: when the next one is due, in seconds since the epoch; None: at once.
+        wait: seconds from the end of the last one to that.
+        deferred: seconds that it was put off by `RetryLater`.
+        strikes: times that it ran out of memory.
+        hold: the whole job waits until `due`.
+        resolved: it was in doubt, and an operator chose to run it again.
     """
 
     deaths: int = 0
     tries_ended: int = 0
     due: float | None = None
+    wait: float = 0.0
+    deferred: float = 0.0
+    strikes: int = 0
+    hold: bool = False
+    resolved: bool = False
+
+    def past(self) -> Past:
+        """What its next attempt has to know."""
+        return Past(self.tries_ended + 1, self.deferred, self.strikes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,7 @@ class History:
         runs: all runs that have a segment.
         ok, skipped, kept, failed, quarantined, in_doubt: positions by the status of their winning record.
         settled: positions with a final record in the newest run.
+        noted: positions with notes (save, once, start), of any run of this generation.
         open: what was begun in the newest run and is not settled in it.
         ids: the CRC-32 of the id of every item with a final record in this generation.
         blocks: the newest fingerprint of each run of items of the source, by its index.
@@ -73,6 +89,7 @@ class History:
     quarantined: BitMap = field(default_factory=BitMap)
     in_doubt: BitMap = field(default_factory=BitMap)
     settled: BitMap = field(default_factory=BitMap)
+    noted: BitMap = field(default_factory=BitMap)
     open: dict[int, Attempt] = field(default_factory=dict)
     ids: BitMap = field(default_factory=BitMap)
     blocks: dict[int, Block] = field(default_factory=dict)

@@ -1,8 +1,9 @@
-"""What is done by id: for a source that changed, where positions mean other items than before.
+"""What is known by id: for a source that changed, where positions mean other items than before.
 
-Every done record of the older generations is an entry of 8 bytes, 24 bits of the id's CRC-32 and 40 bits of offset
-into the segments laid end to end. Entries are sorted in pieces, merged into a file without a name, and looked up
-there; each candidate's record is read and its id compared, so that a hash never decides.
+Every record of the older generations that made an item done, or tells of its unfinished business, is an entry of 8
+bytes, 24 bits of the id's CRC-32 and 40 bits of offset into the segments laid end to end. Entries are sorted in
+pieces, merged into a file without a name, and looked up there; each candidate's record is read and its id compared, so
+that a hash never decides.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from zlib import crc32
 
 import msgspec
 
+from spoold.core.chunk import Past
 from spoold.errors import JournalError
 from spoold.journal.format import DONE, ItemRecord, decode_record
 from spoold.journal.order import Lines, place_of
 from spoold.journal.part import Key
+from spoold.journal.recollect import Told, in_order, trail_of
 from spoold.journal.replay import read_headers, scan_history
 from spoold.journal.scan import Reader, reading
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pyroaring import BitMap
+
+    from spoold.journal.history import History
 
 _OFFSET_BITS: Final = 40
 _PIECE: Final = 1 << 18  # entries sorted in memory at a time
@@ -44,8 +49,16 @@ class Done(NamedTuple):
     result: bytes | None
 
 
-class DoneIndex:
-    """The done items of the generations before `gen`, by id.
+class Known(NamedTuple):
+    """What older generations say of an item: that it is done, or that it is in doubt, or what it left for next time."""
+
+    done: Done | None = None
+    doubt: str | None = None
+    past: Past | None = None
+
+
+class IdIndex:
+    """The done and the unfinished items of the generations before `gen`, by id.
 
     Building it reads their segments twice. Memory: a few MB while building, the looked-up pages of a file after.
     """
@@ -63,12 +76,12 @@ class DoneIndex:
         self._starts = [0, *accumulate(os.stat(path).st_size for path, _ in older)]
         if self._starts[-1] > _OFFSET:
             raise JournalError("too long to be indexed", where=journal_dir, remedy="set `run`")
-        done = {
-            older_gen: scan_history(journal_dir, job=job, gen=older_gen).done
+        wanted = {
+            older_gen: _wanted(scan_history(journal_dir, job=job, gen=older_gen))
             for older_gen in sorted({header.gen for header in self._headers})
         }
         try:
-            self._map = _sorted_map(self._entries(done), os.path.dirname(os.path.abspath(journal_dir)))
+            self._map = _sorted_map(self._entries(wanted), os.path.dirname(os.path.abspath(journal_dir)))
         except OSError as error:
             raise JournalError(f"no index: {error.strerror}", where=journal_dir, remedy="make room") from error
         self._table = memoryview(self._map or b"").cast("Q")
@@ -86,26 +99,33 @@ class DoneIndex:
             self._map.close()
         self._lines.close()
 
-    def lookup(self, item_id: str) -> Done | None:
-        """How the item with this id ended when it was done; None if it never was.
+    def lookup(self, item_id: str) -> Known | None:
+        """What is known of the item with this id; None if nothing is.
 
         Raises:
             JournalError: a record that was indexed can't be read any more.
         """
         first = _hash(item_id) << _OFFSET_BITS
         best: tuple[int, Key, ItemRecord] | None = None
+        unfinished: list[Told] = []
         i = bisect_left(self._table, first)
         while i < len(self._table) and self._table[i] <= first | _OFFSET:
             number, record = self._read(self._table[i] & _OFFSET)
             header = self._headers[number]
-            candidate = (-header.gen, Key.of(header.run, record), record)
-            if record.id == item_id and (best is None or candidate[:2] < best[:2]):
-                best = candidate
             i += 1
-        if best is None:
-            return None
-        record = best[2]
-        return Done(record.s, None if isinstance(record.result, msgspec.UnsetType) else bytes(record.result))
+            if record.id != item_id:
+                continue
+            if record.s not in DONE:
+                unfinished.append(Told(header.gen, header.run, record))
+                continue
+            candidate = (-header.gen, Key.of(header.run, record), record)
+            if best is None or candidate[:2] < best[:2]:
+                best = candidate
+        if best is not None:
+            record = best[2]
+            result = None if isinstance(record.result, msgspec.UnsetType) else bytes(record.result)
+            return Known(Done(record.s, result))
+        return _unfinished(unfinished) if unfinished else None
 
     def _read(self, at: int) -> tuple[int, ItemRecord]:
         number = bisect_right(self._starts, at) - 1
@@ -117,16 +137,32 @@ class DoneIndex:
             )
         return number, record
 
-    def _entries(self, done: dict[int, BitMap]) -> Iterator[int]:
-        """An entry for every record that made an item done."""
+    def _entries(self, wanted: dict[int, tuple[BitMap, BitMap]]) -> Iterator[int]:
+        """An entry for every record that made an item done, and for those of items that left something unfinished."""
         for number, path in enumerate(self._lines.paths):
             with reading(path) as fd:
                 reader = Reader(fd, path)
-                winners = done[reader.header.gen]
+                done, open_ = wanted[reader.header.gen]
                 for found in reader.records():
                     record = found.record
-                    if isinstance(record, ItemRecord) and record.s in DONE and record.n in winners:
+                    if isinstance(record, ItemRecord) and record.n in (done if record.s in DONE else open_):
                         yield _hash(record.id) << _OFFSET_BITS | self._starts[number] + found.offset
+
+
+def _wanted(history: History) -> tuple[BitMap, BitMap]:
+    """Positions that are done, and those that left something unfinished."""
+    done = history.done
+    return done, (history.noted | history.in_doubt) - done
+
+
+def _unfinished(told: list[Told]) -> Known:
+    trail = trail_of(told)
+    doubt = trail.doubt("it was cut short before the source changed")
+    newest = in_order(told)[-1].record
+    if newest.s == "in-doubt" and isinstance(newest.error, msgspec.Raw):
+        message = msgspec.json.decode(newest.error).get("message")
+        doubt = str(message)
+    return Known(doubt=doubt, past=trail.past(None))
 
 
 def _hash(item_id: str) -> int:

@@ -16,7 +16,7 @@ from spoold.journal.attempts import attempts
 from spoold.journal.ends import end_of, read_end
 from spoold.journal.folder import SegmentFile, parse_name, segment_files
 from spoold.journal.forked import read_forked
-from spoold.journal.format import FINAL, Header
+from spoold.journal.format import FINAL, NOTES, Header
 from spoold.journal.history import History, SegmentEnd
 from spoold.journal.part import Key, Part, Task, read_part
 from spoold.journal.scan import Damage, HeaderTornError, Reader, check_owner, reading
@@ -92,6 +92,8 @@ def merge(history: History, parts: Iterable[Part]) -> None:
         if key.status in FINAL:
             history.with_status(key.status).update(fresh)
             history.results += 0 if key.plain else len(fresh)
+        elif key.status in NOTES:
+            history.noted |= positions
         if -key.run == history.run:
             (history.settled if key.status in FINAL else begun).update(positions)
     begun -= history.settled

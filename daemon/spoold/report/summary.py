@@ -52,6 +52,7 @@ def summarise(
     counts: Counts,
     tally: Tally,
     failures: list[dict[str, Any]],
+    peaks: dict[int, int],
     *,
     seconds: float,
     ran: int,
@@ -63,6 +64,7 @@ def summarise(
         counts: its numbers.
         tally: durations of its attempts.
         failures: see `Failures.rows`.
+        peaks: bytes that each worker's slot used at most, in the last uninterrupted stretch.
         seconds: how long the last uninterrupted stretch of the run took.
         ran: items settled in that stretch.
     """
@@ -84,6 +86,7 @@ def summarise(
         "duration_ms": quantiles,
         "slowest": [{"id": item_id, "n": n, "ms": ms} for ms, n, item_id in tally.slowest],
         "failures": failures,
+        "workers": [{"worker": slot, "peak_memory": peak} for slot, peak in sorted(peaks.items())],
         "tries": {
             "attempts": sum(tally.hist.values()) + tally.retries + tally.died,
             "retried": tally.retries,

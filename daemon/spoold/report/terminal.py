@@ -138,6 +138,23 @@ def kinds(found: Iterable[Row]) -> Table:
     return table
 
 
+def doubts(found: Iterable[Row], count: int) -> RenderableType:
+    """Items in doubt, each with the command that decides on it.
+
+    Args:
+        found: the first of them.
+        count: how many there are.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("in doubt", style="yellow", overflow="fold")
+    table.add_column("because", overflow="fold")
+    table.add_column("decide with", overflow="fold")
+    for row in found:
+        table.add_row(text(row["id"], limit=120), text(row["message"], limit=300), text(row["resolve"], limit=1000))
+    more = count - table.row_count
+    return Group(table, Text(f"and {more:,} more")) if more else table
+
+
 def _example(one: Row) -> tuple[Text, Text]:
     return text(one["id"], limit=120), text(one["message"], limit=300)
 

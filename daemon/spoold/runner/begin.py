@@ -22,7 +22,9 @@ from spoold.journal.folder import segment_files
 from spoold.journal.format import FINAL, MAX_N, JobRecord
 from spoold.journal.header import decode_header
 from spoold.journal.history import History
-from spoold.journal.index import DoneIndex
+from spoold.journal.index import IdIndex
+from spoold.journal.recollect import relevant
+from spoold.journal.scan import Reader, reading
 from spoold.registry import make_source
 from spoold.runner.ledger import Ledger
 from spoold.runner.plan import Plan
@@ -44,6 +46,7 @@ class Beginning:
         stat: what tells its state at this moment; None if nothing cheap does.
         plan: the items to run.
         changed: the source is not the one that was read before.
+        doubtful: positions that may have begun, under at-most-once, as far as a damaged journal tells.
     """
 
     def __init__(self, spec: JobSpec, ledger: Ledger) -> None:
@@ -60,12 +63,19 @@ class Beginning:
         before = self._of_this_generation(history, "source")
         known = history.done | history.settled | history.failed | history.quarantined | history.in_doubt
         same = before is not None and self._same(spec, before)
+        self.doubtful = _doubtful(history, known) if spec.at_most_once else BitMap()
         self.changed = bool(known) and not same and not self._grown(spec, history, before, known)
         if self.changed:
             if spec.id == "position":
                 raise SourceError(
                     f"source changed: {self.source.describe()} no longer begins with the items that were run",
                     remedy="set `run` to run it anew, or `id: content` if items are known by their content",
+                )
+            if self.doubtful:
+                raise SourceError(
+                    f"source changed, and the journal is damaged: {len(self.doubtful)} items may have begun, and nobody"
+                    " knows which they are now",
+                    remedy="set `run` to begin anew, or bring the source back to what it was",
                 )
             accepted = last(history.jobs, "accepted")
             ledger.next_generation(accepted.fields if accepted else {})
@@ -116,20 +126,34 @@ class Beginning:
         """Skip what is done here; keep what was done under its id before the source changed."""
         history = ledger.history
         journal = f"{spec.directory}/journal"
-        index = DoneIndex(journal, job=spec.job, gen=history.gen) if history.gen > 1 and whole is None else None
+        index = IdIndex(journal, job=spec.job, gen=history.gen) if history.gen > 1 and whole is None else None
         failed = history.failed | history.quarantined
-        only = failed - history.settled if spec.only == "failures" and not self.changed else None
+        only = None
+        if spec.only is not None and not self.changed:
+            only = BitMap(history.open) if spec.only == "resolved" else failed - history.settled
         return Plan(
             self.source,
             identify,
             skip=history.done | history.settled | history.in_doubt,
-            vetted=failed | history.in_doubt,
+            vetted=failed | history.in_doubt | history.noted | BitMap(history.open),
             seen=None if identify.unique else history.ids,
             only=only,
-            done_by_id=index.lookup if index is not None else None,
+            known_by_id=index.lookup if index is not None else None,
             recorded=lambda ids: find_recorded(journal, history.gen, ids),
             known=(whole.fields["items"], whole.fields["duplicates"]) if whole else None,
         )
+
+
+def _doubtful(history: History, known: BitMap) -> BitMap:
+    """Where records are void or missing, one may have said that an item begins: all up to the highest that did."""
+    found = BitMap()
+    for path in sorted({damage.path for damage in history.damage if damage.kind in ("bad record", "gap")}):
+        with reading(path) as fd:
+            reader = Reader(fd, path)
+            if reader.header.gen == history.gen and reader.header.slot:
+                highest = max((record.n for record in relevant(reader) if record.s == "start"), default=-1)
+                found.add_range(0, highest + 1)
+    return found - known
 
 
 def _forget(history: History, covered: int) -> None:
@@ -146,6 +170,14 @@ def last(records: Iterable[JobRecord], event: str) -> JobRecord | None:
         if record.event == event:
             found = record
     return found
+
+
+def lives(history: History) -> int:
+    """How often this run was started; one that was killed before its end was recorded has done something."""
+    count = 0
+    for record in history.jobs:
+        count = 0 if record.event == "accepted" else count + (record.event == "started")
+    return count
 
 
 def find_recorded(journal: str, gen: int, ids: dict[str, list[int]]) -> dict[str, int]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+import msgspec
+from pyroaring import BitMap
 
 from spoold.core import book as b
-from spoold.core.chunk import Chunk
+from spoold.core.chunk import Chunk, Past
+from spoold.core.ending import IN_DOUBT, POISONOUS, Ending
 from spoold.errors import JournalError, SourceError
 from spoold.journal.failure import SegmentFull
-from spoold.runner.given import Bad, Kept, State
+from spoold.runner.given import Bad, Carried, Doubtful, Kept, State
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
 from spoold.runner.plan import Plan
 from spoold.runner.standing import Standing
+from spoold.runner.unfinished import Fate, Unfinished
 from spoold.worker.outcome import capped_item, plain_error
-
-POISONOUS: Final = "Poisonous"
-"""The type of a quarantined item's error."""
 
 
 class Feeder:
@@ -26,13 +26,22 @@ class Feeder:
         more: the plan has to be asked again at once: it was busy passing over what is done.
     """
 
-    def __init__(self, plan: Plan, book: b.Book, ledger: Ledger, standing: Standing, log: JobLog) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        book: b.Book,
+        ledger: Ledger,
+        standing: Standing,
+        log: JobLog,
+        unfinished: Unfinished,
+    ) -> None:
         self._plan = plan
         self._book = book
         self._ledger = ledger
         self._standing = standing
         self._log = log
         self.more = False
+        self._unfinished = unfinished
         self._ended = False
 
     def chunk(self, size: int) -> Chunk | b.Event | None:
@@ -49,27 +58,55 @@ class Feeder:
         self._book.upcoming = self._plan.upcoming()
         if isinstance(taken, State):
             return self._nothing(taken)
-        chunk = self._without_poison(Chunk(self._book.new_key(), *taken))
+        chunk = Chunk(self._book.new_key(), *taken)
+        if self._unfinished.special:
+            try:
+                chunk = self._without_special(chunk)
+            except JournalError as error:
+                return self._fail(error)
         if not len(chunk):
             self.more = True
             return None
         return chunk
 
-    def _without_poison(self, chunk: Chunk) -> Chunk:
-        """Quarantine what had its deaths in an earlier life, which was killed before it could record that."""
-        deaths = self._book.deaths
-        poisonous = [i for i, n in enumerate(chunk.ns) if deaths.get(n, 0) >= self._book.poison] if deaths else []
-        for i in poisonous:
-            n, item_id = chunk.ns[i], chunk.ids[i]
-            message = f"its worker died {deaths.pop(n)} times"
-            line = chunk.lines[i] if chunk.lines else None
-            error, item = plain_error(POISONOUS, message), capped_item(chunk.raws[i])
-            self._ledger.item(n, item_id, "quarantined", error=error, item=item, line=line)
-            self._log.error(f"quarantined: {message}", item=item_id)
-            self._standing.died(n, item_id, "quarantined")
-        if not poisonous:
+    def _without_special(self, chunk: Chunk) -> Chunk:
+        """Give items that were begun before their past; leave out those that must not run now, or never."""
+        special = self._unfinished.special & BitMap(chunk.ns)
+        if not special:
             return chunk
-        return chunk.pick(chunk.key, [i for i in range(len(chunk)) if i not in set(poisonous)])
+        pasts: list[Past | None] = [None] * len(chunk)
+        chunk = msgspec.structs.replace(chunk, pasts=pasts)
+        left = []
+        for i, n in enumerate(chunk.ns):
+            if n not in special or self._may_run(chunk, i, pasts):
+                left.append(i)
+        return chunk if len(left) == len(chunk) else chunk.pick(chunk.key, left)
+
+    def _may_run(self, chunk: Chunk, i: int, pasts: list[Past | None]) -> bool:
+        n, deaths = chunk.ns[i], self._book.deaths
+        self._unfinished.special.discard(n)
+        fate, pasts[i], due, why = self._unfinished.look(n)
+        if fate is Fate.DOUBT:
+            self._settle(chunk, i, "in-doubt", IN_DOUBT, why)
+            return False
+        if deaths.get(n, 0) >= self._book.poison:  # an earlier life was killed before it could record that
+            self._settle(chunk, i, "quarantined", POISONOUS, f"its worker died {deaths[n]} times")
+            return False
+        if fate is Fate.WAIT:
+            self._book.waiting.push(due, chunk.one(self._book.new_key(), i, pasts[i]))
+            return False
+        return True
+
+    def _settle(self, chunk: Chunk, i: int, status: str, kind: str, why: str) -> None:
+        """Record the end of an item that does not run."""
+        n, item_id, past = chunk.ns[i], chunk.ids[i], chunk.past(i)
+        self._book.deaths.pop(n, None)
+        error, item = plain_error(kind, why), capped_item(chunk.raws[i])
+        attempt = 1 if past is None else past.attempt
+        self._ledger.item(n, item_id, status, attempt=attempt, error=error, item=item, line=chunk.line(i))
+        self._log.error(f"{status}: {why}", item=item_id)
+        self._standing.ended(n, item_id, status)
+        self._book.ended_badly(Ending(n, status, kind, why))
 
     def _nothing(self, state: State) -> b.Event | None:
         match state:
@@ -96,6 +133,22 @@ class Feeder:
         self.more = True
         return None
 
+    def _carry(self, n: int, item_id: str, past: Past) -> None:
+        """Note at its new position what an item left before its source changed."""
+        if past.saved is not None:
+            self._ledger.item(n, item_id, "save", result=past.saved)
+        for name, value in (past.once or {}).items():
+            text = b'{"name":%b,"value":%b}' % (msgspec.json.encode(name), value)
+            self._ledger.item(n, item_id, "once", result=text)
+        self._standing.noted([n])
+        self._unfinished.carry(n, past)
+
+    def again(self, n: int) -> None:
+        """An operator wants the item at `n`, which is settled, to run again: it does when all others are settled."""
+        self._plan.put_aside(n)
+        self._ended = self._book.exhausted = False
+        self.more = True
+
     def _fail(self, error: SourceError | JournalError) -> b.Event:
         if isinstance(error, SegmentFull):
             raise error
@@ -110,7 +163,14 @@ class Feeder:
                     error = plain_error("malformed", reason)
                     self._ledger.item(n, item_id, "failed", error=error, item=capped_item(raw), line=line)
                     self._log.error(f"malformed record: {reason}", item=item_id)
-                    self._standing.malformed(n, item_id)
+                    self._standing.ended(n, item_id, "failed")
+                    self._book.ended_badly(Ending(n, "failed", "malformed", reason))
+                case Doubtful(n, item_id, raw, line, why):
+                    self._settle(
+                        Chunk(0, [n], [item_id], [raw], None if line is None else [line]), 0, "in-doubt", IN_DOUBT, why
+                    )
+                case Carried(n, item_id, past):
+                    self._carry(n, item_id, past)
                 case Kept(n, item_id, _, result):
                     self._ledger.item(n, item_id, "kept", result=result)
                     self._standing.kept(n, item_id, has_result=result is not None)

@@ -114,6 +114,7 @@ def write_report(
     counts: Counts,
     history: History,
     kinds: list[dict[str, Any]],
+    peaks: dict[int, int],
     *,
     seconds: float,
     ran: int,
@@ -124,7 +125,7 @@ def write_report(
         OSError: it can't be written; the old one is still there.
     """
     host = {"host": socket.gethostname(), "python": platform.python_version()}
-    content = summarise({**about, **host}, counts, history.tally, kinds, seconds=seconds, ran=ran)
+    content = summarise({**about, **host}, counts, history.tally, kinds, peaks, seconds=seconds, ran=ran)
     write_atomic(
         os.path.join(directory, "report.json"), msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
     )

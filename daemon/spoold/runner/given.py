@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from spoold.core.chunk import Past
 from spoold.sources.fingerprint import Mark
 
 
@@ -40,7 +41,27 @@ class Kept:
     result: bytes | None
 
 
-Note = Bad | Kept | Mark
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """An item of a changed source that is in doubt under its id."""
+
+    n: int
+    id: str
+    raw: bytes
+    line: int | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """An item of a changed source that left notes (save, once) under its id."""
+
+    n: int
+    id: str
+    past: Past
+
+
+Note = Bad | Kept | Doubtful | Carried | Mark
 """To be written before what came with it is sent."""
 Items = tuple[list[int], list[str], list[bytes], list[int] | None]
 """Positions, ids, JSON texts and, where the source has them, lines."""

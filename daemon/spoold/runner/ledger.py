@@ -126,20 +126,28 @@ class Ledger:
         self._append(job_payload("block", time(), block=number, items=items, digest=digest))
         self.history.blocks[number] = Block(items, digest)
 
-    def item(
+    def item(  # noqa: PLR0913 - what a record may have, each once
         self,
         n: int,
         item_id: str,
         status: str,
         *,
+        attempt: int = 1,
         error: bytes | None = None,
         item: bytes | None = None,
         line: int | None = None,
         result: bytes | None = None,
+        wait: float | None = None,
     ) -> None:
-        """Append an item record that the next sync makes durable."""
+        """Append an item record that the next sync makes durable; `wait`: seconds until the next attempt."""
         id_json = msgspec.json.encode(item_id.encode(errors="backslashreplace").decode())
-        self._append(item_payload(n, id_json, status, t=time(), error=error, item=item, line=line, result=result))
+        t = time()
+        due = None if wait is None else t + wait
+        self._append(
+            item_payload(
+                n, id_json, status, attempt=attempt, t=t, line=line, result=result, error=error, item=item, due=due
+            )
+        )
 
     def _append(self, payload: bytes) -> None:
         waited = False

@@ -13,7 +13,7 @@ import selectors
 import signal
 import socket
 from importlib import import_module
-from time import monotonic
+from time import monotonic, time
 
 import setproctitle
 
@@ -28,11 +28,12 @@ from spoold.journal.replay import replay
 from spoold.journal.seal import drop_seal
 from spoold.registry import SOURCES
 from spoold.runner import finish
-from spoold.runner.begin import Beginning, last
+from spoold.runner.begin import Beginning, last, lives
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
 from spoold.runner.main import Runner, closing_event
 from spoold.runner.orders import Stopped
+from spoold.runner.resolve import pending, resolve
 from spoold.runner.room import AGAIN
 from spoold.system import lock as locks
 from spoold.system import process
@@ -108,6 +109,8 @@ def _run(spec: JobSpec, channel: Channel, lock: int, log: JobLog) -> Ended:
     ledger = Ledger(spec, replay(f"{spec.directory}/journal", job=spec.job))
     ledger.recover(ledger.history)
     resumed = last(ledger.history.jobs, "started") is not None
+    for item_id, outcome in pending(ledger.history):
+        resolve(ledger, f"{spec.directory}/journal", item_id, outcome, log)
     try:
         beginning = Beginning(spec, ledger)
     except SpooldError as error:
@@ -143,21 +146,22 @@ def _preload(spec: JobSpec) -> str | None:
 
 def _see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
     """Run to the end, then put the end in the journal."""
+    stopped: Stopped | None = None
     try:
         runner.run()
         event, reason = closing_event(runner.book)
-    except Stopped as stopped:
-        event, reason = stopped.event, stopped.reason
+    except Stopped as stop:
+        stopped, event, reason = stop, stop.event, stop.reason
     finally:
         runner.engine.kill_all()
         process.kill_and_reap_children(())
-    if event is JobEvent.PAUSED and not runner.orders.paused:
+    if stopped is not None and event is JobEvent.PAUSED:
         runner.ledger.sync_rest()
         return Ended(str(event), reason)  # nothing more can be written
     runner.ledger.sync_all()
-    runner.standing.close(runner.book.deaths)
+    runner.standing.close(runner.book, time(), monotonic())
     if event in (JobEvent.PAUSED, JobEvent.DRAINED):
-        return _lay_down(runner, reason, log)
+        return _lay_down(runner, event, reason, log)
     try:
         word = runner.room.patiently(lambda: _finish(spec, runner.ledger, event, reason, runner))
     except RecordGoneError as gone:
@@ -174,11 +178,15 @@ def _see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
     return word
 
 
-def _lay_down(runner: Runner, reason: str | None, log: JobLog) -> Ended:
+def _lay_down(runner: Runner, event: JobEvent, reason: str | None, log: JobLog) -> Ended:
     """The run is not over: leave it so that the next start goes on quickly."""
-    event = JobEvent.PAUSED if runner.orders.paused else JobEvent.DRAINED
-    counts = runner.standing.counts
-    runner.ledger.job(str(event), counts=counts)
+    counts, peaks = runner.standing.counts, runner.standing.peaks
+    if runner.orders.paused:
+        event = JobEvent.PAUSED
+    if event is JobEvent.PAUSED and not runner.orders.paused:
+        runner.ledger.job(str(event), by="failures", error=reason, counts=counts, peaks=peaks)
+    else:
+        runner.ledger.job(str(event), counts=counts, peaks=peaks)
     _seal(runner.ledger, log)
     log.info(f"{event}: {counts.settled} settled")
     runner.tell_progress()
@@ -192,7 +200,7 @@ def _finish(spec: JobSpec, ledger: Ledger, event: JobEvent, reason: str | None, 
     if event is JobEvent.SUCCEEDED:
         if counts.failed + counts.quarantined + counts.in_doubt:
             event = JobEvent.PARTIAL
-        if standing.ran == 0 and counts.already_done and _lives(history) == 1:
+        if standing.ran == 0 and counts.already_done and lives(history) == 1:
             reason = f"nothing to do: {counts.already_done} already done; set `run` to run again"
     started = last(history.jobs, "started")
     about = {
@@ -208,8 +216,8 @@ def _finish(spec: JobSpec, ledger: Ledger, event: JobEvent, reason: str | None, 
     derive = standing.ran or bad or not _derived(spec.directory, history)
     kinds = finish.derive(spec.directory, history) if derive else []
     seconds, ran = standing.seconds(), standing.ran
-    finish.write_report(spec.directory, about, counts, history, kinds, seconds=seconds, ran=ran)
-    ledger.job("finished", state=str(event), error=reason, counts=counts)
+    finish.write_report(spec.directory, about, counts, history, kinds, standing.peaks, seconds=seconds, ran=ran)
+    ledger.job("finished", state=str(event), error=reason, counts=counts, peaks=standing.peaks)
     return Ended(str(event), reason)
 
 
@@ -217,14 +225,6 @@ def _fail(ledger: Ledger, error: SpooldError) -> Ended:
     """The run can't begin."""
     ledger.job("finished", state=str(JobEvent.FAILED), error=str(error), counts=None)
     return Ended(str(JobEvent.FAILED), str(error))
-
-
-def _lives(history: History) -> int:
-    """How often this run was started; one that was killed before its end was recorded has done something."""
-    count = 0
-    for record in history.jobs:
-        count = 0 if record.event == "accepted" else count + (record.event == "started")
-    return count
 
 
 def _derived(directory: str, history: History) -> bool:

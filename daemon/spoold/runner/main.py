@@ -9,29 +9,39 @@ from __future__ import annotations
 import sched
 import selectors
 from collections import deque
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any
+
+import msgspec
 
 from spoold.core import book as b
 from spoold.core.chunk import Chunk
+from spoold.core.ending import RetryError
+from spoold.core.failures import FailureCount
 from spoold.core.job import JobEvent
 from spoold.core.messages import Progress
+from spoold.core.rate import Rate
 from spoold.core.spec import JobSpec
 from spoold.engines.base import Engine
 from spoold.engines.local import LocalEngine
 from spoold.journal.failure import SegmentFull
 from spoold.journal.folder import segment_name
-from spoold.runner.begin import Beginning
-from spoold.runner.feeder import POISONOUS, Feeder
+from spoold.journal.format import FINAL
+from spoold.journal.history import History
+from spoold.runner.begin import Beginning, lives
+from spoold.runner.feeder import Feeder
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
 from spoold.runner.orders import Orders, Stopped
+from spoold.runner.resolve import resolve
 from spoold.runner.room import AGAIN, Room
 from spoold.runner.standing import Standing
+from spoold.runner.unfinished import Unfinished
 from spoold.system.channel import Channel
-from spoold.worker.outcome import capped_item, plain_error
+from spoold.worker.outcome import capped_item, clean
 
 REPORT_EVERY = 0.25
+WATCH_EVERY = 0.05
 SPAWN_AGAIN = 1.0
 LEAST_TICK = 0.005
 
@@ -52,11 +62,24 @@ class Runner:
         self.timers = sched.scheduler(monotonic, sleep)
         self.selector = selectors.DefaultSelector()
         self.engine: Engine = LocalEngine(spec, self, self.selector, lock, ledger.segment_of)
-        self.book = b.Book(wanted=spec.granted, poison=spec.poison, deaths=deaths, upcoming=plan.upcoming())
+        journal, now = f"{spec.directory}/journal", monotonic()
+        unfinished = Unfinished(history, journal, beginning.doubtful, time(), now)
+        self.book = b.Book(
+            wanted=spec.granted,
+            poison=spec.poison,
+            policy=spec.retry,
+            recycle=spec.recycle,
+            failures=_failures(spec, history),
+            rate=Rate(spec.rate, now, began_before=lives(history) > 1),
+            deaths=deaths,
+            upcoming=plan.upcoming(),
+        )
+        if (held := unfinished.held_until()) is not None:
+            self.book.rate.hold(held)
         self.standing = Standing(history, total=plan.total, duplicates=plan.duplicates)
-        self.feeder = Feeder(plan, self.book, ledger, self.standing, log)
+        self.feeder = Feeder(plan, self.book, ledger, self.standing, log, unfinished)
         self.events: deque[b.Event] = deque([b.Look()])
-        self.orders = Orders(channel, ledger, self.events.append, self.end_by, spec.drain_timeout)
+        self.orders = Orders(channel, ledger, self.events.append, self.end_by, self.resolve, spec.drain_timeout)
         self.room = Room(self.orders, log)
         self.broken_by: str | None = None
         # slots whose worker holds a record that found no room; those of them that were told to try again
@@ -75,14 +98,31 @@ class Runner:
         """
         self.ledger.on_full, self.ledger.on_room = self.room.wait, self.room.found
         self.selector.register(self.orders.channel, selectors.EVENT_READ, lambda _: self.take_orders())
-        for due in (self.sync, self.report, self.log_progress):
+        for due in (self.sync, self.watch, self.report, self.log_progress):
             due()
         while not self.book.ended:
             self.advance()
-            wait = self.timers.run(blocking=False)
-            for key, mask in self.selector.select(0 if self.feeder.more or self.events else wait):
+            for key, mask in self.selector.select(self.patience()):
                 key.data(mask)
+            if not self.events and self.is_due():
+                self.events.append(b.Look())
         self.tell_progress()
+
+    def patience(self) -> float | None:
+        """Seconds until there is something to do though nothing happens."""
+        wait = self.timers.run(blocking=False)
+        if self.feeder.more or self.events:
+            return 0
+        wake = self.book.wake_at()
+        if wake is None:
+            return wait
+        left = max(0.0, wake - monotonic())
+        return left if wait is None else min(wait, left)
+
+    def is_due(self) -> bool:
+        """Whether an item may start now that had to wait."""
+        wake = self.book.wake_at()
+        return wake is not None and wake <= monotonic()
 
     def advance(self) -> None:
         """Decide on everything that happened, write what must be written, then act."""
@@ -90,7 +130,7 @@ class Runner:
             self.feeder.more = False
             self.events.append(b.Look())
         while self.events:
-            outcome = b.decide(self.book, self.events.popleft())
+            outcome = b.decide(self.book, self.events.popleft(), monotonic())
             for record in outcome.records:
                 self.write(record)
             for action in outcome.actions:
@@ -105,13 +145,19 @@ class Runner:
 
     def write(self, record: b.Record) -> None:
         """Put in the journal what a dead worker can't."""
-        kind = "WorkerDied" if record.status == "died" else POISONOUS
-        item = capped_item(record.raw) if record.status == "quarantined" else None
-        error = plain_error(kind, record.message)
-        self.ledger.item(record.n, record.id, record.status, error=error, item=item, line=record.line)
+        chunk, i, status = record.chunk, record.i, record.status
+        item = capped_item(chunk.raws[i]) if status in FINAL else None
+        message = clean(record.message)
+        error = msgspec.json.encode({"type": record.kind, "message": message, "worker": record.slot})
+        if record.wait is not None:
+            error = msgspec.json.encode(RetryError(record.kind, message))
+        n, item_id = record.n, chunk.ids[i]
+        self.ledger.item(
+            n, item_id, status, attempt=record.attempt, error=error, item=item, line=chunk.line(i), wait=record.wait
+        )
         self.ledger.sync()
-        self.log.error(f"{record.status}: {record.message}", item=record.id)
-        self.standing.died(record.n, record.id, record.status)
+        self.log.error(f"{status}: {record.message}", item=item_id)
+        self.standing.ended(n, item_id, status)
 
     def act(self, action: b.Action) -> None:
         """Do what the book decided."""
@@ -131,6 +177,8 @@ class Runner:
                 self.engine.recall(slot)
             case b.Retire(slot):
                 self.engine.retire(slot)
+            case b.Grant(slot, failures):
+                self.engine.grant(slot, failures)
             case b.End():
                 pass
 
@@ -170,6 +218,14 @@ class Runner:
         """See Host."""
         self.standing.counted(tally)
 
+    def noted(self, positions: list[int]) -> None:
+        """See Host."""
+        self.standing.noted(positions)
+
+    def used(self, slot: int, peak: int) -> None:
+        """See Host."""
+        self.standing.used(slot, peak)
+
     def printed(self, level: str, slot: int, item_id: str | None, line: str) -> None:
         """See Host."""
         self.log.printed(level, slot, item_id, line)
@@ -204,6 +260,14 @@ class Runner:
         if not self.orders.take():
             self.selector.unregister(self.orders.channel)
 
+    def resolve(self, item_id: str, outcome: str) -> None:
+        """An operator decided on an item in doubt."""
+        n = resolve(self.ledger, f"{self.spec.directory}/journal", item_id, outcome, self.log)
+        self.ledger.sync()
+        if n is not None:
+            self.feeder.again(n)
+        self.standing.resolved(outcome)
+
     def end_by(self, seconds: float | None) -> None:
         """The run is to end: let handlers know, and set the time when what still runs is killed."""
         self.engine.draining()
@@ -213,13 +277,17 @@ class Runner:
     # ------------------------------------------------------------------ what is due
 
     def sync(self) -> None:
-        """Make durable what nobody else does, end workers that load too long; a failed segment ends the run."""
+        """Make durable what nobody else does; a failed segment ends the run."""
         self.timers.enter(self.sync_every, 0, self.sync)
         self.ledger.sync()
         self.engine.sync()
-        self.engine.expire(monotonic())
         if self.broken_by is not None:
             raise Stopped(JobEvent.PAUSED, self.broken_by)
+
+    def watch(self) -> None:
+        """End workers that overstep a limit."""
+        self.timers.enter(WATCH_EVERY, 0, self.watch)
+        self.engine.expire(monotonic())
 
     def report(self) -> None:
         """Tell the supervisor, again and again."""
@@ -232,15 +300,25 @@ class Runner:
         counts, total = self.standing.counts, self.standing.counts.total
         of = "" if total is None else f" of {total}"
         rate = self.standing.rate()
-        self.log.info(f"{counts.settled}{of} settled, {counts.ok} ok, {counts.failed} failed, {rate:.1f}/s")
+        waiting = f", {len(self.book.waiting)} wait for another try" if self.book.waiting else ""
+        self.log.info(f"{counts.settled}{of} settled, {counts.ok} ok, {counts.failed} failed{waiting}, {rate:.1f}/s")
 
     def tell_progress(self) -> None:
         """Tell the supervisor how far we are, unless it still has our last news to read."""
         standing, channel = self.standing, self.orders.channel
+        standing.counts.retrying = len(self.book.waiting)
         standing.counts.in_flight = sum(1 for slot in self.book.slots.values() if slot.outstanding)
         channel.flush()
         if not channel.backlog:
             self.orders.say(Progress(standing.counts, standing.rate(), len(self.book.live())))
+
+
+def _failures(spec: JobSpec, history: History) -> FailureCount:
+    """What failed in this run so far."""
+    tally = history.tally
+    failed = tally.failed + tally.quarantined
+    finished = failed + tally.ok + tally.skipped + tally.in_doubt
+    return FailureCount(spec.failures, finished=finished, failed=failed)
 
 
 def closing_event(book: b.Book) -> tuple[JobEvent, str | None]:
@@ -249,7 +327,7 @@ def closing_event(book: b.Book) -> tuple[JobEvent, str | None]:
         case b.Closing.NO:
             return JobEvent.SUCCEEDED, None
         case b.Closing.PAUSE:
-            return JobEvent.PAUSED, None
+            return JobEvent.PAUSED, book.reason
         case b.Closing.DRAIN:
             return JobEvent.DRAINED, None
         case b.Closing.CANCEL:

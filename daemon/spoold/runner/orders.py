@@ -38,6 +38,7 @@ class Orders:
         ledger: Ledger,
         happened: Callable[[b.Event], None],
         end_by: Callable[[float | None], None],
+        resolve: Callable[[str, str], None],
         drain_timeout: float,
     ) -> None:
         """A line.
@@ -47,12 +48,14 @@ class Orders:
             ledger: where orders are recorded before they are confirmed.
             happened: takes what the book has to know.
             end_by: is told in how many seconds what still runs is to be killed (None: never).
+            resolve: carries out what an operator decided on an item in doubt: its id, and ok or retry.
             drain_timeout: seconds that a drain may take.
         """
         self.channel = channel
         self._ledger = ledger
         self._happened = happened
         self._end_by = end_by
+        self._resolve = resolve
         self._drain_timeout = drain_timeout
         self._orphaned = False
         self.closing = False
@@ -87,6 +90,8 @@ class Orders:
                 if order.wanted is not None:
                     self._ledger.job("scaled", workers=order.wanted)
                 self._happened(b.Resize(order.workers))
+            case Verb.RESOLVE:
+                self._resolve(order.id or "", order.outcome or "")
         if order.ref:
             self.say(Done(order.ref))
 

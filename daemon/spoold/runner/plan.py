@@ -16,7 +16,8 @@ from zlib import crc32
 from pyroaring import BitMap
 
 from spoold.errors import SourceError
-from spoold.runner.given import Bad, Items, Kept, Note, State
+from spoold.journal.index import Known
+from spoold.runner.given import Bad, Carried, Doubtful, Items, Kept, Note, State
 from spoold.runner.lookahead import Lookahead
 from spoold.sources.base import MAX_POSITIONS, Batch, Fault, Source
 from spoold.sources.fingerprint import Digest
@@ -28,7 +29,7 @@ PATIENCE: Final = 0.05
 """Seconds that one call may spend on passing over records that are done."""
 
 
-Lookup = Callable[[str], tuple[str, bytes | None] | None]
+Lookup = Callable[[str], Known | None]
 Recorded = Callable[[dict[str, list[int]]], dict[str, int]]
 
 
@@ -52,7 +53,7 @@ class Plan:
         vetted: BitMap,
         seen: BitMap | None,
         only: BitMap | None = None,
-        done_by_id: Lookup | None = None,
+        known_by_id: Lookup | None = None,
         recorded: Recorded,
         known: tuple[int, int] | None = None,
     ) -> None:
@@ -64,7 +65,7 @@ class Plan:
         self._seen = seen
         self._only = only
         self._last = only.max() if only else -1 if only is not None else None
-        self._done_by_id = done_by_id
+        self._known_by_id = known_by_id
         self._recorded = recorded
         self._batches = Lookahead(source)
         self._ahead: Items = ([], [], [], None)
@@ -105,6 +106,10 @@ class Plan:
             return None
         return len(self._ahead[0]) - min(self._at, len(self._ahead[0])) + len(self._aside)
 
+    def put_aside(self, n: int) -> None:
+        """Take the item at `n` up again when everything else is settled, though it was given or left out before."""
+        self._aside.add(n)
+
     def pass_barrier(self) -> None:
         """Everything given is settled: find out which of the items set aside are duplicates, take up the others.
 
@@ -118,13 +123,13 @@ class Plan:
             by_id.setdefault(item_id, []).append(n)
         self._aside -= wanted
         owners = self._recorded(by_id)
-        run = BitMap()
+        new = BitMap()
         for item_id, positions in by_id.items():
-            new = item_id not in owners
-            self.duplicates += len(positions) - new
-            if new and not self._is_kept(positions[0], item_id):
-                run.add(positions[0])
-        found = list(self._again(run)) if run else []
+            is_new = item_id not in owners
+            self.duplicates += len(positions) - is_new
+            if is_new:
+                new.add(positions[0])
+        found = [one for one in self._again(new) if self._runs(*one)] if new else []
         with_lines = bool(found) and found[0][3] is not None
         self._ahead = (
             [n for n, _, _, _ in found],
@@ -194,7 +199,7 @@ class Plan:
             chosen = [i for i in chosen if first + i not in skip and (only is None or first + i in only)]
         if any(type(item_id) is Fault for item_id in ids):
             chosen = self._without_faults(batch, ids, chosen)
-        if self._done_by_id is not None:
+        if self._known_by_id is not None:
             chosen = self._without_kept(batch, ids, chosen)
         if self._seen is not None:
             chosen = self._without_duplicates(first, ids, chosen)
@@ -215,26 +220,40 @@ class Plan:
         return good
 
     def _without_kept(self, batch: Batch, ids: list[str | Fault], chosen: list[int] | range) -> list[int]:
-        """Items done under their id before the source changed; each such record counts for one item only."""
-        assert self._done_by_id is not None
+        """Items known under their id before the source changed; each such record counts for one item only."""
+        assert self._known_by_id is not None
         left = []
         for i in chosen:
-            item_id = str(ids[i])
-            done = self._done_by_id(item_id)
-            if done is None:
+            n, item_id = batch.n + i, str(ids[i])
+            known = self._known_by_id(item_id) if n not in self._vetted else None
+            if known is None:
                 left.append(i)
+            elif known.done is None and known.doubt is None:
+                left.append(i)
+                if known.past is not None:
+                    self.notes.append(Carried(n, item_id, known.past))
             elif self._seen is not None and not self._new(item_id):
-                self._aside.add(batch.n + i)
+                self._aside.add(n)
             else:
-                self.notes.append(Kept(batch.n + i, item_id, *done))
+                self._note_known(n, item_id, batch.raws[i], batch.line_of(i), known)
         return left
 
-    def _is_kept(self, n: int, item_id: str) -> bool:
-        """Whether an item that was set aside for its hash is done under its id; then that is noted."""
-        done = self._done_by_id(item_id) if self._done_by_id is not None else None
-        if done is not None:
-            self.notes.append(Kept(n, item_id, *done))
-        return done is not None
+    def _note_known(self, n: int, item_id: str, raw: bytes, line: int | None, known: Known) -> None:
+        """The item does not run: it is done, or in doubt."""
+        if known.done is not None:
+            self.notes.append(Kept(n, item_id, *known.done))
+        elif known.doubt is not None:
+            self.notes.append(Doubtful(n, item_id, raw, line, known.doubt))
+
+    def _runs(self, n: int, item_id: str, raw: bytes, line: int | None) -> bool:
+        """Whether an item that was set aside for its hash is to run; if it is known under its id, that is noted."""
+        known = self._known_by_id(item_id) if self._known_by_id is not None else None
+        if known is None:
+            return True
+        if known.past is not None and known.done is None and known.doubt is None:
+            self.notes.append(Carried(n, item_id, known.past))
+        self._note_known(n, item_id, raw, line, known)
+        return known.done is None and known.doubt is None
 
     def _new(self, item_id: str) -> bool:
         assert self._seen is not None

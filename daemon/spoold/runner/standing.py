@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
 from pyroaring import BitMap
 
+from spoold.core.book import Book
+from spoold.core.chunk import Past
 from spoold.core.messages import Counts
 from spoold.core.tally import Tally
+from spoold.journal.format import FINAL
 from spoold.journal.history import Attempt, History
 
 
@@ -19,6 +23,7 @@ class Standing:
         history: what the journal says by now.
         counts: the numbers to show.
         ran: items settled in this life of the run.
+        peaks: bytes that the workers of each slot used at most, in this run as far as its lives could tell.
     """
 
     def __init__(self, history: History, *, total: int | None, duplicates: int) -> None:
@@ -36,6 +41,7 @@ class Standing:
             duplicates=duplicates,
         )
         self.ran = 0
+        self.peaks = _peaks(history)
         self._began = monotonic()
         self._before = self.counts.settled
 
@@ -72,12 +78,7 @@ class Standing:
         self.counts.ok += part.ok
         self.counts.failed += part.failed
         self.counts.skipped += part.skipped
-
-    def malformed(self, n: int, item_id: str) -> None:
-        """A record that is no item was recorded as failed."""
-        self.history.tally.add("failed", None, n, item_id)
-        self.recorded("failed", [n])
-        self.counts.failed += 1
+        self.counts.in_doubt += part.in_doubt
 
     def kept(self, n: int, item_id: str, *, has_result: bool) -> None:
         """An item done before its source changed was recorded at its new position."""
@@ -89,17 +90,43 @@ class Standing:
         self.counts.already_done += 1
         self._before += 1
 
-    def died(self, n: int, item_id: str, status: str) -> None:
-        """The runner recorded `died` or `quarantined` for a dead worker."""
+    def ended(self, n: int, item_id: str, status: str) -> None:
+        """The runner itself made a record of an item."""
         self.history.tally.add(status, None, n, item_id)
-        if status == "quarantined":
-            self.recorded("quarantined", [n])
-            self.counts.quarantined += 1
+        if status not in FINAL:
+            return
+        self.recorded(status, [n])
+        name = status.replace("-", "_")
+        setattr(self.counts, name, getattr(self.counts, name) + 1)
 
-    def close(self, deaths: dict[int, int]) -> None:
+    def noted(self, positions: Iterable[int]) -> None:
+        """The items at `positions` have notes in the journal, and may run again."""
+        self.history.noted.update(positions)
+
+    def resolved(self, outcome: str) -> None:
+        """An operator decided on an item that was in doubt."""
+        self.counts.in_doubt = len(self.history.in_doubt)
+        self.counts.ok += outcome == "ok"
+
+    def used(self, slot: int, peak: int) -> None:
+        """A worker of the slot used so many bytes at most."""
+        self.peaks[slot] = max(peak, self.peaks.get(slot, 0))
+
+    def close(self, book: Book, wall: float, now: float) -> None:
         """No worker lives: note what is begun and not settled."""
         self.counts.in_flight = 0
-        self.history.open = {n: Attempt(deaths=count) for n, count in deaths.items() if n not in self.history.settled}
+        held = book.rate.held_until
+        found: dict[int, Attempt] = {}
+        for due, chunk in [*book.waiting, *((None, chunk) for chunk in book.back)]:
+            for i, n in enumerate(chunk.ns):
+                past = chunk.past(i) or Past()
+                wait = max(0.0, due - now) if due is not None else 0.0
+                hold = held is not None and due is not None and due >= held
+                deaths = book.deaths.get(n, 0)
+                found[n] = Attempt(deaths, past.attempt - 1, wall + wait, wait, past.deferred, past.strikes, hold)
+        for n, count in book.deaths.items():
+            found.setdefault(n, Attempt(deaths=count))
+        self.history.open = {n: attempt for n, attempt in found.items() if attempt != Attempt()}
 
     def final(self) -> Counts:
         """The numbers at the end of a run: also what failed before and was not run again."""
@@ -108,3 +135,15 @@ class Standing:
         counts.quarantined = len(history.quarantined)
         counts.in_doubt = len(history.in_doubt)
         return counts
+
+
+def _peaks(history: History) -> dict[int, int]:
+    """What earlier lives of the newest run noted of their workers."""
+    found: dict[int, int] = {}
+    for record in history.jobs:
+        if record.event == "accepted":
+            found = {}
+        peaks = record.fields.get("peaks")
+        for slot, peak in peaks.items() if isinstance(peaks, dict) else ():
+            found[int(slot)] = max(int(peak), found.get(int(slot), 0))
+    return found

@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 from spoold.core.manifest import Manifest
+from spoold.core.policy import RetryPolicy
 from spoold.core.spec import JobSpec
 from spoold.supervisor.config import Config
 
 
+def workers(asked: int | Literal["auto"], memory: int | None, ram: int) -> int:
+    """How many workers a manifest means; `auto` is one for each processor, fewer if their memory exceeds the machine's.
+
+    Args:
+        asked: what it says.
+        memory: bytes that it says one needs.
+        ram: bytes that there are.
+    """
+    if asked != "auto":
+        return asked
+    processors = len(os.sched_getaffinity(0))
+    return processors if memory is None else max(1, min(processors, ram // memory))
+
+
+def memory_share(ram: int, workers: int, most: int | None) -> int:
+    """Bytes that each of so many workers may use if the manifest does not say: their share less a tenth, or `most`."""
+    share = ram // workers * 9 // 10
+    return share if most is None else min(share, most)
+
+
 def brief(manifest: Manifest, config: Config, *, job: str, directory: str, spool: str, cwd: str) -> JobSpec:
-    """The spec of a first run with one worker.
+    """The spec of a first run with one worker; its memory has no bound if the manifest has none.
 
     Args:
         manifest: what the user wants.
@@ -43,4 +65,11 @@ def brief(manifest: Manifest, config: Config, *, job: str, directory: str, spool
         log_format=config.log.format,
         log_size=config.log.max_size,
         granted=1,
+        retry=manifest.retry.policy() if manifest.retry else RetryPolicy(),
+        failures=manifest.failures.limits(),
+        recycle=manifest.recycle.recycling(),
+        timeout=manifest.timeout,
+        memory=manifest.memory,
+        at_most_once=manifest.delivery == "at-most-once",
+        rate=manifest.rate,
     )

@@ -15,7 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from spoold.core.text import printable
-from spoold.core.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
+from spoold.core.units import DURATION_PATTERN, parse_duration
+from spoold.core.values import Size
 from spoold.errors import ConfigError, ManifestError
 from spoold.supervisor.mistakes import first_mistake
 from spoold.supervisor.places import Place, Positions
@@ -33,20 +34,11 @@ def _duration(value: object) -> float:
     return parse_duration(value if isinstance(value, str) else "")
 
 
-def _size(value: object) -> int:
-    return parse_size(value if isinstance(value, (int, str)) and not isinstance(value, bool) else "")
-
-
 def _slots(value: object) -> object:
     return 4 * len(os.sched_getaffinity(0)) if value == "auto" else value
 
 
 Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
-Size = Annotated[
-    int,
-    BeforeValidator(_size),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": SIZE_PATTERN}]}),
-]
 Slots = Annotated[
     int,
     BeforeValidator(_slots),
@@ -83,6 +75,8 @@ class Limits(Part):
     """The largest result of one item, as JSON."""
     workers: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """The most workers of one job; null: `max_workers`."""
+    memory: Annotated[Size, Field(ge=1 << 20)] | None = None
+    """The most memory of one worker; null: any."""
     nesting: Annotated[int, Field(ge=2, le=64)] = 32
     """The deepest nesting of a manifest."""
     events: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000

@@ -9,34 +9,22 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
-from typing import Annotated, Final, Literal
-
-from pydantic import Field, ValidationError
+from typing import Final
 
 from spoold.core.job import JobState
-from spoold.core.manifest import Part
 from spoold.core.messages import Order, Verb
 from spoold.core.text import printable
-from spoold.errors import ManifestError, SpooldError
+from spoold.errors import SpooldError
 from spoold.supervisor import records
+from spoold.supervisor.command import Command, control, parse
 from spoold.supervisor.drop import Drop, Refusal
 from spoold.supervisor.dropbox import Dropbox
 from spoold.supervisor.job import Job
-from spoold.supervisor.mistakes import first_mistake
 from spoold.supervisor.rejects import Rejects
 from spoold.supervisor.setting import Setting
-from spoold.supervisor.strict_yaml import load
 from spoold.supervisor.table import Table
 
 CANCELLED: Final = "cancelled by an operator"
-
-
-class Command(Part):
-    """What a control file says."""
-
-    verb: Literal["pause", "resume", "cancel", "retry-failures", "scale"]
-    job: Annotated[str, Field(min_length=1, max_length=200)]
-    workers: Annotated[int, Field(ge=1)] | None = None
 
 
 class RefusedError(SpooldError):
@@ -68,6 +56,7 @@ class Controls:
             "cancel": self._cancel,
             "retry-failures": self._retry,
             "scale": self._scale,
+            "resolve": self._resolve,
         }
 
     def names(self) -> list[str]:
@@ -181,7 +170,8 @@ class Controls:
 
     def _scale(self, job: Job, command: Command, ident: tuple[int, int], _drop: Drop) -> None:
         most = self._setting.most_workers()
-        if command.workers is None or command.workers > most:
+        assert command.workers is not None
+        if command.workers > most:
             raise RefusedError(f"`workers` must be a number from 1 to {most}")
         if job.state.ended:
             raise RefusedError(f"job {job.name} has ended ({job.state})")
@@ -190,6 +180,17 @@ class Controls:
             job.wanted = command.workers
         else:
             self._table.scale(job, command.workers)
+
+    def _resolve(self, job: Job, command: Command, ident: tuple[int, int], drop: Drop) -> None:
+        """An item in doubt is decided on; of one that is not in doubt (any more) the runner changes nothing."""
+        assert command.id is not None
+        assert command.outcome is not None
+        if job.state.ended:
+            self._table.rerun(job, "resolve", control(ident, drop, id=command.id, outcome=command.outcome))
+        elif job.runner is not None:
+            self._confirm(job, Order(Verb.RESOLVE, id=command.id, outcome=command.outcome), ident)
+        else:
+            self._table.resolve(job, command.id, command.outcome)
 
     def _confirm(self, job: Job, order: Order, ident: tuple[int, int]) -> None:
         """Go on once the runner has recorded the order; it is sent once."""
@@ -200,25 +201,3 @@ class Controls:
             assert job.runner is not None
             job.runner.order(order, lambda: self._confirmed.update({ident: True}))
         raise Waits
-
-
-def control(ident: tuple[int, int], drop: Drop) -> dict[str, object]:
-    """What the journal keeps of a command, so that it is not obeyed twice."""
-    return {"name": printable(drop.name, 255), "ino": ident[0], "ctime_ns": ident[1], "uid": drop.identity.uid}
-
-
-def parse(drop: Drop) -> Command:
-    """Read a control file.
-
-    Raises:
-        ManifestError: with line and column.
-    """
-    shown = printable(drop.name)
-    value, positions = load(drop.data, name=shown)
-    try:
-        return Command.model_validate(value)
-    except ValidationError as error:
-        mistake = first_mistake(error, Command, positions)
-        raise ManifestError(
-            mistake.what, name=shown, line=mistake.line, column=mistake.column, remedy=mistake.remedy
-        ) from None

@@ -1,7 +1,7 @@
 """From the settings to the running supervisor, in the order that matters.
 
-The lock first (nothing of a spool that another daemon holds is touched), then the zygote (before this process has a
-thread), then everything else.
+The lock first (nothing of a spool that another daemon holds is touched), then the control group (before this process
+has a child), then the zygote (before it has a thread), then everything else.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from spoold.supervisor.main import Supervisor
 from spoold.supervisor.overseer import Overseer
 from spoold.supervisor.setting import Setting
 from spoold.supervisor.signals import Signals
+from spoold.system import cgroup, process
 from spoold.system import lock as locks
-from spoold.system import process
 from spoold.system.notify import Notifier
 
 
@@ -40,11 +40,15 @@ def serve(spool: Spool, config: Config, config_path: str | None, *, until_idle: 
     spool.check()
     process.become_subreaper()
     log = DaemonLog(spool.log, config.log)
-    setting = Setting(spool, config, config_path, until_idle, log)
-    overseer = Overseer(setting)
+    groups = cgroup.delegated()
+    log.info(f"workers get memory control groups in {groups}" if groups else "workers get no memory control groups")
+    setting = Setting(spool, config, config_path, until_idle, log, groups)
     try:
+        overseer = Overseer(setting)
         return Supervisor(setting, overseer, notifier, signals).run()
     finally:
+        if groups:
+            cgroup.give_back(groups)
         os.close(lock)
 
 

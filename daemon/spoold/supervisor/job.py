@@ -26,6 +26,7 @@ class Request(NamedTuple):
     """What the schedule has to know of a manifest; the rest is read again when the job starts."""
 
     workers: int | Literal["auto"]
+    memory: int | None
     priority: int
     after: tuple[str, ...]
 
@@ -40,7 +41,7 @@ class Job:
         error: why it is paused, failed or cancelled, or what there is to say of a run that did nothing.
         request: what its manifest asks of the schedule; None once it has ended.
         run: number of the run.
-        mode: how the run came to be: drop, rerun or retry-failures.
+        mode: how the run came to be: drop, rerun, retry-failures or resolve.
         order: when it was accepted, epoch seconds; earlier first among equals.
         wanted: workers an operator asked for; None: as the manifest says.
         granted: workers it was told it may have.

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from spoold.core.manifest import Manifest
 from spoold.core.text import printable
+from spoold.core.units import format_size
 from spoold.errors import ManifestError
 from spoold.spool import valid_job
 from spoold.supervisor.mistakes import first_mistake
@@ -101,6 +102,10 @@ def _check_limits(manifest: Manifest, limits: Limits, workers: int | None, posit
         line, column = positions.at(("workers",))
         what = f"`workers` asks for {manifest.workers}, the most here is {most}"
         raise ManifestError(what, name=shown, line=line, column=column, remedy="ask for fewer, or write auto")
+    if limits.memory is not None and manifest.memory is not None and manifest.memory > limits.memory:
+        line, column = positions.at(("memory",))
+        what = f"`memory` asks for {format_size(manifest.memory)}, the most here is {format_size(limits.memory)}"
+        raise ManifestError(what, name=shown, line=line, column=column, remedy="ask for less")
 
 
 def _check_run(manifest: Manifest, positions: Positions, shown: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 from pydantic import BaseModel
 
 from spoold.core.manifest import HANDLER_PATTERN, JOB_PATTERN, RUN_PATTERN
+from spoold.core.rules import CLASS_PATTERN
 from spoold.core.text import printable
 from spoold.supervisor.scalars import describe
 
@@ -23,6 +24,7 @@ _FORMS: Final = {
     JOB_PATTERN: _NAME,
     RUN_PATTERN: "use a strftime format such as %Y-%m-%d",
     HANDLER_PATTERN: "write `package.module:name`",
+    CLASS_PATTERN: "write a class's bare name, or `package.module:Class`",
 }
 _MOST: Final = 1000  # mistakes looked at, of a list of a hundred thousand wrong items
 _KINDS: Final[dict[str, tuple[str, str]]] = {  # pydantic's type of error: what was expected, what to do

@@ -36,6 +36,8 @@ _WORDS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+KEYS: Final = frozenset({"on"})
+"""Words that are doubtful as a value, but as a key nothing else than text: the manifest has them."""
 _INT64: Final = -(2**63)
 _UINT64: Final = 2**64 - 1
 

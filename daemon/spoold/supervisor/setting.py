@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import msgspec
@@ -14,10 +14,11 @@ from spoold.errors import ConfigError
 from spoold.spool import Spool
 from spoold.supervisor import config as configuration
 from spoold.supervisor import manifests
-from spoold.supervisor.brief import brief
+from spoold.supervisor.brief import brief, memory_share, workers
 from spoold.supervisor.config import Config
 from spoold.supervisor.daemon_log import DaemonLog
 from spoold.supervisor.job import Job, Request
+from spoold.system.ram import usable
 
 _ONLY: Final[dict[str, Literal["failures", "resolved"]]] = {"retry-failures": "failures", "resolve": "resolved"}
 
@@ -32,6 +33,8 @@ class Setting:
         config_path: what --config named.
         until_idle: end when there is nothing left to do.
         log: the daemon's log.
+        groups: folder in which each worker may have a control group; None: there is none.
+        ram: bytes of memory that all workers share.
     """
 
     spool: Spool
@@ -39,6 +42,8 @@ class Setting:
     config_path: str | None
     until_idle: bool
     log: DaemonLog
+    groups: str | None
+    ram: int = field(default_factory=usable)
 
     def reload(self) -> None:
         """Read the configuration again; a wrong one leaves the present one in force."""
@@ -62,9 +67,10 @@ class Setting:
         return manifests.parse(data, job.directory.manifest, limits=self.config.limits, stem=stem)
 
     def wanted(self, job: Job) -> int:
-        """How many workers the job asks for; `auto` is one for each processor, and no job gets more than there are."""
-        asked = job.wanted if job.wanted is not None else job.request.workers if job.request else "auto"
-        return min(len(os.sched_getaffinity(0)) if asked == "auto" else asked, self.most_workers())
+        """How many workers the job asks for; no job gets more than there are."""
+        request = job.request
+        asked = job.wanted if job.wanted is not None else request.workers if request else "auto"
+        return min(workers(asked, request.memory if request else None, self.ram), self.most_workers())
 
     def most_workers(self) -> int:
         """The most that one job may have."""
@@ -77,7 +83,7 @@ class Setting:
             ManifestError, OSError: as `parse`.
         """
         manifest = self.parse(job)
-        return Request(manifest.workers, manifest.priority, tuple(manifest.after))
+        return Request(manifest.workers, manifest.memory, manifest.priority, tuple(manifest.after))
 
     def spec(self, job: Job, granted: int) -> JobSpec:
         """What the job's runner is told.
@@ -93,6 +99,8 @@ class Setting:
             spec,
             run=job.run,
             granted=granted,
+            memory=spec.memory or memory_share(self.ram, self.wanted(job), self.config.limits.memory),
+            cgroup=self.groups,
             preload=manifest.preload and job.overrides.get("preload", True),
             only=_ONLY.get(job.mode),
         )

@@ -16,7 +16,7 @@ from spoold.core.text import printable
 from spoold.errors import ManifestError
 from spoold.supervisor.document import decode
 from spoold.supervisor.places import Place, Positions
-from spoold.supervisor.scalars import CONTROL, codepoint, describe, plain
+from spoold.supervisor.scalars import CONTROL, KEYS, codepoint, describe, plain
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -89,7 +89,7 @@ class _Builder:
             self.refuse("a key must be text, found a collection", mark, "quote it if it is text")
         if event.implicit[0] and event.value == "<<":
             self.refuse("a merge key (<<) can't be used", mark, "write the keys out")
-        key = self._scalar(event)
+        key = event.value if event.value in KEYS else self._scalar(event)
         if not isinstance(key, str):
             self.refuse(f"a key must be text, found {describe(key)}", mark, "put it in quotes")
         assert top.place.keys is not None

@@ -167,6 +167,10 @@ class Table:
         records.append(job.directory, "scaled", workers=workers)
         job.wanted = workers
 
+    def resolve(self, job: Job, item_id: str, outcome: str) -> None:
+        """What an operator decided on an item in doubt of a job without a runner; it counts from its next start."""
+        records.append(job.directory, "resolve", id=item_id, outcome=outcome)
+
     def resume(self, job: Job) -> None:
         """A paused job goes on."""
         records.append(job.directory, "resumed")

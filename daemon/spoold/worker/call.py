@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from spoold.errors import HandlerError
 from spoold.worker.context import Item
 
 Call = Callable[..., Any]
+Kinds = tuple[type[BaseException], ...]
 
 
 class Handler:
@@ -19,11 +20,13 @@ class Handler:
     Attributes:
         call: what to call with the item, and with the context if `wants_context`.
         wants_context: whether it has a place for one.
+        transient: the classes of exceptions after which an item is tried again, where the manifest names their module.
     """
 
-    def __init__(self, call: Call, *, wants_context: bool) -> None:
+    def __init__(self, call: Call, *, wants_context: bool, transient: Kinds = ()) -> None:
         self.call = call
         self.wants_context = wants_context
+        self.transient = transient
 
     def close(self) -> None:
         """Let a class end what it began."""
@@ -33,11 +36,19 @@ class Handler:
 
 
 def find(name: str) -> Any:
-    """The object that `module:attribute` names.
+    """The callable that `module:attribute` names.
 
     Raises:
         HandlerError: there is no such module or attribute, or it can't be called.
     """
+    target = _attribute(name, f"handler {name}", "module:callable")
+    if not callable(target):
+        path = name.partition(":")[2]
+        raise HandlerError(f"{path!r} is a {type(target).__name__}, not a callable", where=f"handler {name}")
+    return target
+
+
+def _attribute(name: str, where: str, form: str) -> Any:
     module_name, _, path = name.partition(":")
     target: Any = importlib.import_module(module_name)
     for part in path.split("."):
@@ -45,15 +56,18 @@ def find(name: str) -> Any:
             target = getattr(target, part)
         except AttributeError:
             raise HandlerError(
-                f"module {module_name!r} has no {path!r}", where=f"handler {name}", remedy="name it as module:callable"
+                f"module {module_name!r} has no {path!r}", where=where, remedy=f"name it as {form}"
             ) from None
-    if not callable(target):
-        raise HandlerError(f"{path!r} is a {type(target).__name__}, not a callable", where=f"handler {name}")
     return target
 
 
-def load(name: str, params: dict[str, Any]) -> Handler:
+def load(name: str, params: dict[str, Any], on: Sequence[str] = ()) -> Handler:
     """Import the handler and, if it is a class, construct it.
+
+    Args:
+        name: `module:attribute`.
+        params: for its constructor.
+        on: names of exceptions; those with a module are imported too.
 
     Raises:
         HandlerError: it can't be used as a handler.
@@ -74,7 +88,18 @@ def load(name: str, params: dict[str, Any]) -> Handler:
             where=f"handler {name}",
             remedy="make it a plain function",
         )
-    return Handler(target, wants_context=_wants_context(target))
+    return Handler(target, wants_context=_wants_context(target), transient=_exceptions(on))
+
+
+def _exceptions(names: Sequence[str]) -> Kinds:
+    """The classes among `names` that are named with their module."""
+    found = []
+    for name in (name for name in names if ":" in name):
+        kind = _attribute(name, f"retry.on {name}", "module:Class")
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise HandlerError("it is no exception class", where=f"retry.on {name}")
+        found.append(kind)
+    return tuple(found)
 
 
 def _called(target: Any) -> tuple[Any, Any]:

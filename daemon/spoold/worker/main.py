@@ -10,12 +10,15 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
+from random import random
 from time import perf_counter, time
 from typing import Any
 
 import msgspec
 
-from spoold.core.chunk import Chunk
+from spoold.core.chunk import Chunk, Past
+from spoold.core.ending import Ending
+from spoold.core.spec import JobSpec
 from spoold.core.tally import Tally
 from spoold.journal.failure import SegmentBroken, SegmentFull
 from spoold.journal.format import item_payload, ok_payload
@@ -25,12 +28,17 @@ from spoold.system.process import exit_now
 from spoold.worker import outcome
 from spoold.worker.call import Handler
 from spoold.worker.context import Item
-from spoold.worker.line import BEGUN, STOP, SYNCED, Line, begun_word
+from spoold.worker.deadline import Deadline
+from spoold.worker.line import BEGUN, CREDIT, STOP, SYNCED, Line, begun_word
+from spoold.worker.notes import Notes
 from spoold.worker.output import Current, LabelledStream
+from spoold.worker.verdict import Judge, Verdict
 from spoold.worker.wire import Ack, Kind, decode_chunk, encode_ack
 
 ACK_EVERY = 0.1
 """Seconds after which a chunk that is not finished reports how far it is."""
+SHOWN = 300
+"""Characters of an error's message that the runner is told; the record has all of it."""
 
 _to_json = msgspec.json.encode
 _from_json = msgspec.json.decode
@@ -39,34 +47,40 @@ _from_json = msgspec.json.decode
 class Worker:
     """One slot's worker, from its first chunk to its last."""
 
-    def __init__(  # noqa: PLR0913 - what a worker is made of, each once
+    def __init__(
         self,
-        job: str,
+        spec: JobSpec,
         slot: int,
         handler: Handler,
         channel: Channel,
         line: Line,
         segment: Segment,
         *,
-        sync: float,
-        result_limit: int,
         current: Current,
         streams: tuple[LabelledStream, LabelledStream],
     ) -> None:
-        self.job = job
+        self.job = spec.job
+        self.sync = spec.sync
+        self.result_limit = spec.result_limit
+        self.at_most_once = spec.at_most_once
         self.slot = slot
         self.handler = handler
+        self.judge = Judge(spec.retry, handler.transient)
         self.channel = channel
         self.line = line
+        self.deadline = Deadline(spec.timeout, line)
         self.segment = segment
-        self.sync = sync
-        self.result_limit = result_limit
         self.current = current
         self.streams = streams
         self.log = logging.getLogger("handler")
         self.waiting: deque[Chunk] = deque()
         self.tally = Tally()
-        self.failed: list[int] = []
+        self.endings: list[Ending] = []
+        self.noted: list[int] = []
+        self.notes: Notes | None = None
+        self.serial = 0
+        self.failures = 0
+        self.starved = False
         self.dirty = False
         self.synced_at = perf_counter()
         self.acked_at = 0.0
@@ -89,60 +103,135 @@ class Worker:
 
     def work(self, chunk: Chunk) -> int:
         """Run the items of a chunk until it ends or the runner wants the rest back; how many have their record."""
-        line, tally, attempt = self.line, self.tally, self.attempt
+        line, tally, attempt, pasts = self.line, self.tally, self.attempt, chunk.pasts
         self.acked_at = perf_counter()
         for i, (n, item_id, raw) in enumerate(zip(chunk.ns, chunk.ids, chunk.raws, strict=True)):
-            if line[STOP]:
+            if line[STOP] or self.starved:
                 return i
-            line[BEGUN] = begun_word(n, 1)
+            past = None if pasts is None else pasts[i]
+            number = 1 if past is None else past.attempt
+            id_json = _to_json(item_id)
+            if self.at_most_once:
+                self.record(item_payload(n, id_json, "start", attempt=number, t=time()))
+                self.make_durable()
+            self.serial += 1
+            line[BEGUN] = begun_word(n, self.serial)
             self.current.id = item_id
             started, began = time(), perf_counter()
-            status, result, error = attempt(item_id, raw)
+            result, error = attempt(n, item_id, id_json, raw, number, past)
             ended = perf_counter()
             ms = round((ended - began) * 1e3, 2)
-            id_json = _to_json(item_id)
             if error is None:
-                payload = ok_payload(n, id_json, 1, started + ended - began, ms, result)
+                self.record(ok_payload(n, id_json, number, started + ended - began, ms, result))
+                tally.add("ok", ms, n, item_id, result is not None)
+                if ended - self.acked_at > ACK_EVERY:
+                    self.acknowledge(chunk, i + 1, last=False)
             else:
-                place = chunk.lines[i] if chunk.lines else None
-                item = outcome.capped_item(raw)
-                payload = item_payload(
-                    n, id_json, status, t=started + ended - began, ms=ms, error=error, item=item, line=place
-                )
-            self.record(payload, ended)
-            tally.add(status, ms, n, item_id, result is not None)
-            if error is not None:
-                self.failed.append(n)
-            if error is not None or ended - self.acked_at > ACK_EVERY:
-                self.acknowledge(chunk, i + 1, last=False)
+                self.bad_end(chunk, i, error, t=started + ended - began, ms=ms)
+                del error  # and with it what its frames hold
+            if self.dirty and ended - self.synced_at >= self.sync:
+                self.make_durable()
         return len(chunk)
 
-    def attempt(self, item_id: str, raw: bytes) -> tuple[str, bytes | None, bytes | None]:
-        """Call the handler once: (status, result, error), whatever it does."""
+    def attempt(
+        self, n: int, item_id: str, id_json: bytes, raw: bytes, number: int, past: Past | None
+    ) -> tuple[bytes | None, BaseException | None]:
+        """Call the handler once: its result as JSON text, or what it raised."""
+        self.notes = None
         try:
-            handler = self.handler
-            item = _from_json(raw)
-            if handler.wants_context:
-                value = handler.call(item, Item(item_id, 1, self.job, self.slot, self.log, self.line))
-            else:
-                value = handler.call(item)
+            try:
+                handler = self.handler
+                item = _from_json(raw)
+                if handler.wants_context:
+                    self.notes = self.notebook(n, id_json, number, past)
+                    context = Item(item_id, number, self.job, self.slot, self.log, self.line, self.notes)
+                    self.deadline.arm()
+                    value = handler.call(item, context)
+                else:
+                    self.deadline.arm()
+                    value = handler.call(item)
+            finally:
+                self.deadline.disarm()
+                if self.notes is not None:
+                    self.notes.close()
             if self.forked:
                 exit_now(0)
             self.flush_streams()
-            return "ok", None if value is None else outcome.encode_result(value, self.result_limit), None
+            return None if value is None else outcome.encode_result(value, self.result_limit), None
         except BaseException as error:  # noqa: BLE001 - whatever an item raises is that item's alone, also SystemExit
             if self.forked:
                 exit_now(1)
-            return "failed", None, self.explain(error)
+            return None, error
 
-    def explain(self, error: BaseException) -> bytes:
-        """Log what the handler raised; the record's error."""
-        kind = "result" if isinstance(error, outcome.ResultError) else None
-        text = outcome.encode_error(error, kind=kind)
-        fields: dict[str, Any] = _from_json(text)
+    def notebook(self, n: int, id_json: bytes, number: int, past: Past | None) -> Notes:
+        """What an attempt may note in the journal."""
+
+        def write(status: str, result: bytes, durable: bool) -> None:  # noqa: FBT001 - see notes.Write
+            if self.forked:
+                raise RuntimeError("a process that the handler forked can record nothing")
+            with self.deadline.shield():
+                self.record(item_payload(n, id_json, status, attempt=number, t=time(), result=result))
+                if durable:
+                    self.make_durable()
+
+        return Notes(write, self.result_limit, past)
+
+    # ------------------------------------------------------------------ what did not end ok
+
+    def bad_end(self, chunk: Chunk, i: int, error: BaseException, *, t: float, ms: float) -> None:
+        """Record what follows from what the handler raised, and tell the runner at once."""
+        n, item_id, past, notes = chunk.ns[i], chunk.ids[i], chunk.past(i), self.notes
+        if isinstance(error, MemoryError):
+            self.starved = True  # whatever filled this process, the runner replaces it
+            outcome.make_room(error)
+        verdict = self.judge.judge(error, past, notes.doubt if notes else None, random())  # noqa: S311 - it spreads attempts
+        text = outcome.encode_error(error, kind=verdict.kind)
+        kind, message = outcome.type_and_message(text)
+        number = 1 if past is None else past.attempt
+        ending = Ending(n, verdict.status, kind, message[:SHOWN], verdict.wait, hold=verdict.hold)
+        if ending.again:
+            ending.past = self.carried(verdict.error(kind, message).after(number, past))
+            text = _to_json(verdict.error(kind, message))
+        self.explain(verdict, text, kind, message)
+        self.record(
+            item_payload(
+                n,
+                _to_json(item_id),
+                verdict.status,
+                attempt=number,
+                t=t,
+                ms=ms,
+                error=text,
+                item=outcome.capped_item(chunk.raws[i]) if verdict.status in ("failed", "in-doubt") else None,
+                line=chunk.line(i),
+                due=t + verdict.wait if ending.again else None,
+            )
+        )
+        self.tally.add(verdict.status, ms, n, item_id)
+        self.endings.append(ending)
+        if self.at_most_once or (notes is not None and notes.any):
+            self.noted.append(n)
+        self.failures += verdict.status == "failed"
+        waits = verdict.fatal or self.failures >= self.line[CREDIT]
+        self.acknowledge(chunk, i + 1, last=False, waits=waits, fatal=message if verdict.fatal else None)
+        if waits:
+            self.wait_for(Kind.GO)
+
+    def carried(self, past: Past) -> Past:
+        """A past with what this attempt noted."""
+        notes = self.notes
+        return past if notes is None else msgspec.structs.replace(past, saved=notes.saved, once=notes.known or None)
+
+    def explain(self, verdict: Verdict, text: bytes, kind: str, message: str) -> None:
+        """Log what the handler raised."""
         self.flush_streams()
-        self.log.error("failed with %s: %s\n%s", fields["type"], fields["message"], fields["traceback"])
-        return text
+        if verdict.status == "retry":
+            self.log.warning("tried again in %.3g s: %s: %s", verdict.wait, kind, message)
+        elif verdict.status == "skipped":
+            self.log.info("skipped: %s", message)
+        else:
+            fields: dict[str, Any] = _from_json(text)
+            self.log.error("%s with %s: %s\n%s", verdict.status, kind, message, fields["traceback"])
 
     def flush_streams(self) -> None:
         """Send what was printed without a newline."""
@@ -151,7 +240,7 @@ class Worker:
 
     # ------------------------------------------------------------------ the journal
 
-    def record(self, payload: bytes, now: float) -> None:
+    def record(self, payload: bytes) -> None:
         """Append one record; with no room on the disk keep it and wait until the runner says that there is."""
         try:
             while True:
@@ -160,37 +249,35 @@ class Worker:
                     break
                 except SegmentFull as full:
                     self.channel.send(Kind.FULL, str(full.errno).encode())
-                    self.wait_for_room()
+                    self.wait_for(Kind.AGAIN)
             self.dirty = True
-            if now - self.synced_at >= self.sync:
-                self.sync_now(now)
         except SegmentBroken as broken:
             self.give_up(broken)
 
-    def wait_for_room(self) -> None:
-        """Take frames until AGAIN comes; chunks that come meanwhile wait their turn."""
+    def wait_for(self, wanted: Kind) -> None:
+        """Take frames until one of this kind comes; chunks that come meanwhile wait their turn."""
         while (frame := self.channel.receive()) is not None:
             kind, body = frame
-            if kind == Kind.AGAIN:
+            if kind == wanted:
                 return
-            self.waiting.append(decode_chunk(body))
+            if kind == Kind.CHUNK:
+                self.waiting.append(decode_chunk(body))
         exit_now(1)
 
-    def sync_now(self, now: float) -> None:
-        """Make everything appended so far durable."""
-        self.segment.sync()
+    def make_durable(self) -> None:
+        """Sync everything appended so far."""
+        try:
+            self.segment.sync()
+        except SegmentBroken as broken:
+            self.give_up(broken)
         self.line[SYNCED] = self.segment.size()
         self.dirty = False
-        self.synced_at = now
+        self.synced_at = perf_counter()
 
     def rest(self) -> None:
         """Before idling nothing may be unsynced."""
-        if not self.dirty:
-            return
-        try:
-            self.sync_now(perf_counter())
-        except SegmentBroken as broken:
-            self.give_up(broken)
+        if self.dirty:
+            self.make_durable()
 
     def give_up(self, broken: SegmentBroken) -> None:
         """A segment that failed once is never appended to again: tell the runner and leave."""
@@ -206,16 +293,30 @@ class Worker:
         if self.channel.silent():
             self.rest()
         frame = self.channel.receive()
-        while frame is not None and frame[0] == Kind.AGAIN:
+        while frame is not None and frame[0] != Kind.CHUNK:
             frame = self.channel.receive()
         return None if frame is None else decode_chunk(frame[1])
 
-    def acknowledge(self, chunk: Chunk, done: int, *, last: bool) -> None:
+    def acknowledge(
+        self, chunk: Chunk, done: int, *, last: bool, waits: bool = False, fatal: str | None = None
+    ) -> None:
         """Tell the runner how far this chunk is."""
         now = perf_counter()
-        tally = self.tally.to_builtins()
-        ack = Ack(chunk.key, done, last, now - self.acked_at, self.segment.size(), self.segment.q, self.failed, tally)
+        ack = Ack(
+            chunk.key,
+            done,
+            last,
+            now - self.acked_at,
+            self.segment.size(),
+            self.segment.q,
+            self.line[BEGUN],
+            self.endings,
+            self.noted,
+            waits,
+            fatal,
+            self.tally.to_builtins(),
+        )
         self.channel.send(Kind.ACK, encode_ack(ack))
         self.tally.clear()
-        self.failed = []
+        self.endings, self.noted = [], []
         self.acked_at = now

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
+from spoold.system.memory import lift_bound
+
 MESSAGE_CAP: Final = 4 * 1024
 TRACEBACK_CAP: Final = 16 * 1024
 ITEM_CAP: Final = 64 * 1024
@@ -53,13 +55,33 @@ def encode_error(error: BaseException, *, kind: str | None = None) -> bytes:
         text = "".join(traceback.format_exception(type(error), error, below))
     except Exception as second:  # noqa: BLE001 - an exception may raise anything while it is shown
         text = f"(no traceback: {type(second).__name__} while formatting it)"
-    fields = {"type": _clean(kind or type(error).__name__, 256), "message": _clean(shown(error), MESSAGE_CAP)}
-    return msgspec.json.encode({**fields, "traceback": _clean(text, TRACEBACK_CAP)})
+    fields = {"type": clean(kind or type(error).__name__, 256), "message": clean(shown(error), MESSAGE_CAP)}
+    return msgspec.json.encode({**fields, "traceback": clean(text, TRACEBACK_CAP)})
 
 
 def plain_error(kind: str, message: str) -> bytes:
     """An error that no Python exception stands behind."""
-    return msgspec.json.encode({"type": kind, "message": _clean(message, MESSAGE_CAP)})
+    return msgspec.json.encode({"type": kind, "message": clean(message, MESSAGE_CAP)})
+
+
+def type_and_message(error: bytes) -> tuple[str, str]:
+    """The type and the message of an encoded error."""
+    fields = msgspec.json.decode(error, type=_Shown)
+    return fields.type, fields.message
+
+
+class _Shown(msgspec.Struct):
+    type: str
+    message: str
+
+
+def make_room(error: MemoryError) -> None:
+    """Free what the frames of a handler hold that ran out of memory, and have some to say so with.
+
+    The process is replaced afterwards, so its bound needs no putting back.
+    """
+    traceback.clear_frames(error.__traceback__)
+    lift_bound()
 
 
 def shown(error: BaseException) -> str:
@@ -74,7 +96,7 @@ def _guarded(show: Callable[[], str], error: BaseException) -> str:
         return f"(str() of this {type(error).__name__} raised {type(second).__name__})"
 
 
-def _clean(text: str, cap: int) -> str:
+def clean(text: str, cap: int = MESSAGE_CAP) -> str:
     """Without lone surrogates, and cut in the middle where it is too long: the ends tell most."""
     text = text.encode(errors="backslashreplace").decode()
     if len(text) <= cap:

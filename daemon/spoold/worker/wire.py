@@ -7,6 +7,7 @@ from enum import IntEnum
 import msgspec
 
 from spoold.core.chunk import Chunk
+from spoold.core.ending import Ending
 
 
 class Kind(IntEnum):
@@ -24,6 +25,8 @@ class Kind(IntEnum):
     """worker → runner: so many items of a chunk have their records."""
     FULL = 6
     """worker → runner: no room for a record; the worker waits with it."""
+    GO = 8
+    """runner → worker: go on after a failure; how many more may fail stands in the line."""
     BROKEN = 7
     """worker → runner: the segment failed and must not be appended to; the worker leaves."""
 
@@ -38,7 +41,11 @@ class Ack(msgspec.Struct, array_like=True, gc=False):
         seconds: time since the previous ack of this chunk.
         size: bytes of the segment after the newest record.
         q: number of the newest record.
-        failed: positions that did not end ok, since the previous ack.
+        begun: the line's word of the newest attempt that has its record.
+        endings: attempts that did not end ok, since the previous ack, in their order.
+        noted: positions that failed and left notes (save, once, start) in the journal.
+        waits: the worker takes no item before it is told to GO.
+        fatal: the job is to end as failed, for this reason.
         tally: the builtins of a `core.tally.Tally` over the items since the previous ack.
     """
 
@@ -48,7 +55,11 @@ class Ack(msgspec.Struct, array_like=True, gc=False):
     seconds: float
     size: int
     q: int
-    failed: list[int]
+    begun: int
+    endings: list[Ending]
+    noted: list[int]
+    waits: bool
+    fatal: str | None
     tally: dict[str, object] | None
 
 

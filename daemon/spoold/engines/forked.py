@@ -1,0 +1,190 @@
+"""One forked worker, seen from the runner: what it was given, how far it is, and the limits it is kept within."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from time import monotonic
+from typing import Final
+
+from spoold.core.book import Cause
+from spoold.core.chunk import Chunk
+from spoold.core.spec import JobSpec
+from spoold.core.units import format_size
+from spoold.engines.output import Output, Print
+from spoold.journal.segment import Segment
+from spoold.system import memory, process
+from spoold.system.cgroup import Leaf
+from spoold.system.channel import Channel
+from spoold.worker.line import BEGUN, STARTED, SYNCED, Line, begun_position
+from spoold.worker.wire import Ack
+
+GRACE: Final = 1.0
+"""Seconds after `timeout` that an attempt has to end by itself, before its worker is killed."""
+
+
+class ForkedWorker:
+    """One worker.
+
+    Attributes:
+        sent: chunks that it has, by key, and `done`: how many of their items have their records.
+        cause: what ended it, as far as is known.
+        asks: it waits to be told that it may go on.
+        full: it holds a record for which there is no room.
+    """
+
+    def __init__(  # noqa: PLR0913 - what the runner holds of a worker, each once
+        self,
+        spec: JobSpec,
+        slot: int,
+        pid: int,
+        channel: Channel,
+        line: Line,
+        segment: Segment,
+        output: int,
+        emit: Print,
+        *,
+        leaf: Leaf | None,
+        bound: int | None,
+    ) -> None:
+        self._spec = spec
+        self.slot = slot
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        self.channel = channel
+        self.output = Output(output, emit, self.item_id)
+        self.line = line
+        self.segment = segment
+        self.sent: dict[int, Chunk] = {}
+        self.done: dict[int, int] = {}
+        self.cause = Cause.ITEM
+        self.asks = False
+        self.full = False
+        self.loaded = False
+        self.load_error: str | None = None
+        self.last_word = 0
+        self._recent: Chunk | None = None
+        self._acked_word = 0
+        self._killed_word = 0
+        self._why: str | None = None
+        self._leaf = leaf
+        self._bound = bound
+        self._peak = 0
+        self._used = 0
+        self._at_load = 0
+        self._tired = False
+        self._until: float | None = None
+        line[SYNCED] = segment.size()
+        self.expect()
+
+    # ------------------------------------------------------------------ what it says
+
+    def expect(self) -> None:
+        """It is loading, or closing, its handler: that must not take for ever."""
+        self._until = monotonic() + self._spec.load_timeout
+
+    def is_loaded(self) -> None:
+        """Its handler is ready."""
+        self.loaded, self._until = True, None
+        self._at_load = memory.resident(self.pid)
+
+    def acknowledged(self, ack: Ack) -> list[int]:
+        """Note how far a chunk is; the positions that have their records since the last time."""
+        chunk, before = self.sent[ack.key], self.done.get(ack.key, 0)
+        self.done[ack.key] = ack.done
+        self.segment.note(ack.size, ack.q)
+        self._acked_word = ack.begun
+        self.asks = self.asks or ack.waits
+        if ack.last:
+            self._recent = chunk
+            del self.sent[ack.key], self.done[ack.key]
+        return chunk.ns[before : ack.done]
+
+    def item_id(self) -> str | None:
+        """The item it began last; its chunk may be done when what it wrote is read."""
+        n = begun_position(self.line[BEGUN])
+        if n is not None:
+            for chunk in (*self.sent.values(), self._recent):
+                if chunk is not None and n in chunk.ns:
+                    return chunk.ids[chunk.ns.index(n)]
+        return None
+
+    def suspect(self) -> int | None:
+        """The position of an attempt that began and was not acknowledged to have ended."""
+        word = self.line[BEGUN]
+        return None if word == self._acked_word else begun_position(word)
+
+    # ------------------------------------------------------------------ its limits
+
+    def expire(self, now: float) -> None:
+        """End it if it takes longer than it may, or uses more memory."""
+        if self._until is not None and self._until <= now:
+            self._until = None
+            self.load_error = f"the handler took longer than load_timeout ({self._spec.load_timeout:g} s) to load"
+            self.kill(Cause.OURS)
+        if not self.sent or self.cause is not Cause.ITEM:
+            return
+        word, timeout = self.line[BEGUN], self._spec.timeout
+        if timeout is not None and 0 < self.line[STARTED] < (now - timeout - GRACE) * 1e9:
+            self.kill(
+                Cause.TIMEOUT,
+                word,
+                f"the attempt took longer than its `timeout` of {timeout:g} s and did not end {GRACE:g} s later",
+            )
+        elif self._bound is not None and self._over():
+            self.kill(Cause.MEMORY, word, self._starved())
+
+    def _over(self) -> bool:
+        """Whether it uses more memory than it may, with everything it started."""
+        assert self._bound is not None
+        self._used = memory.used(self.pid, self._bound)
+        self._peak = max(self._peak, self._used)
+        return self._used > self._bound or (self._leaf is not None and self._leaf.oom_kills() > 0)
+
+    def _starved(self) -> str:
+        quota = format_size(self._spec.memory or 0)
+        return f"the worker and what it started used more than its `memory` of {quota}"
+
+    def grown(self) -> bool:
+        """Whether it has grown by more than it may since its handler was loaded; said once."""
+        most = self._spec.recycle.growth
+        if most is None or self._tired or not self.loaded or self._used - self._at_load <= most:
+            return False
+        self._tired = True
+        return True
+
+    def kill(self, cause: Cause, word: int = 0, why: str | None = None) -> None:
+        """End it and what it started.
+
+        Args:
+            cause: for what.
+            word: the line's word of the attempt that is to blame; another one is not.
+            why: the same in words.
+        """
+        self.cause, self._killed_word, self._why = cause, word, why
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    # ------------------------------------------------------------------ its end
+
+    def reap(self) -> tuple[str, int]:
+        """The process ended: how, in words, and how much memory it used at most."""
+        _, status, usage = os.wait4(self.pid, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        if self.cause is Cause.ITEM and killed and self._leaf is not None and self._leaf.oom_kills():
+            self.cause, self._killed_word, self._why = Cause.MEMORY, self.line[BEGUN], self._starved()
+        if self.cause in (Cause.TIMEOUT, Cause.MEMORY) and self._killed_word != self.line[BEGUN]:
+            self.cause = Cause.OURS  # the one to blame ended after all, and another began
+        peak = self._leaf.peak() if self._leaf is not None else None
+        return self._why or process.describe_status(status), max(self._peak, peak or usage.ru_maxrss * 1024)
+
+    def close(self) -> None:
+        """Let go of everything; what it had started is reaped."""
+        self.channel.close()
+        self.output.close()
+        os.close(self.pidfd)
+        if self._leaf is not None:
+            self._leaf.remove()
