@@ -64,7 +64,7 @@ class RetryError(msgspec.Struct, omit_defaults=True):
     type: str
     message: str
     free: bool = False
-    deferred: float = 0.0
+    deferred: float | None = None
     hold: bool = False
 
     def after(self, attempt: int, past: Past | None) -> Past:
@@ -78,6 +78,6 @@ class RetryError(msgspec.Struct, omit_defaults=True):
         return msgspec.structs.replace(
             before,
             attempt=attempt if self.free else attempt + 1,
-            deferred=self.deferred or before.deferred,
+            deferred=before.deferred if self.deferred is None else self.deferred,
             strikes=before.strikes + (self.type == MEMORY),
         )

@@ -9,6 +9,7 @@ import signal
 import site
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -75,7 +76,9 @@ def be_worker(birth: Birth) -> NoReturn:
         gc.collect()
         gc.freeze()
         channel.send(Kind.LOADED, b"")
-        worker = Worker(spec, birth.slot, handler, channel, birth.line, segment, current=current, streams=streams)
+        worker = Worker(
+            spec, birth.slot, handler, channel, birth.line, segment, current=current, streams=streams, leaf=birth.leaf
+        )
         worker.run()
         code = 0
     finally:
@@ -86,7 +89,8 @@ def _bound(spec: JobSpec, leaf: Leaf | None) -> None:
     """What this process and everything it starts may use of the machine."""
     memory.raise_oom_score()
     if leaf is not None:
-        leaf.enter()
+        with suppress(OSError):  # somebody removed it: the other limits hold
+            leaf.enter()
     if spec.memory is not None:
         memory.bound_data(spec.memory)
 

@@ -23,6 +23,9 @@ from spoold.worker.wire import Ack
 GRACE: Final = 1.0
 """Seconds after `timeout` that an attempt has to end by itself, before its worker is killed."""
 
+LOOKING: Final = 20
+"""The time between two measurements of a worker's memory is at least so many times what one takes."""
+
 
 class ForkedWorker:
     """One worker.
@@ -73,6 +76,7 @@ class ForkedWorker:
         self._peak = 0
         self._used = 0
         self._at_load = 0
+        self._look_at = 0.0
         self._tired = False
         self._until: float | None = None
         line[SYNCED] = segment.size()
@@ -123,7 +127,7 @@ class ForkedWorker:
             self._until = None
             self.load_error = f"the handler took longer than load_timeout ({self._spec.load_timeout:g} s) to load"
             self.kill(Cause.OURS)
-        if not self.sent or self.cause is not Cause.ITEM:
+        if (self.loaded and not self.sent) or self.cause is not Cause.ITEM:
             return
         word, timeout = self.line[BEGUN], self._spec.timeout
         if timeout is not None and 0 < self.line[STARTED] < (now - timeout - GRACE) * 1e9:
@@ -138,8 +142,11 @@ class ForkedWorker:
     def _over(self) -> bool:
         """Whether it uses more memory than it may, with everything it started."""
         assert self._bound is not None
-        self._used = memory.used(self.pid, self._bound)
-        self._peak = max(self._peak, self._used)
+        before = monotonic()
+        if before >= self._look_at:
+            self._used = memory.used(self.pid, self._bound)
+            self._peak = max(self._peak, self._used)
+            self._look_at = before + LOOKING * (monotonic() - before)  # what is large and shared takes long to measure
         return self._used > self._bound or (self._leaf is not None and self._leaf.oom_kills() > 0)
 
     def _starved(self) -> str:

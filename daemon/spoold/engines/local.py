@@ -54,8 +54,12 @@ class LocalEngine:
         """See Engine."""
         segment, line, spec = self._segment_of(slot), new_line(), self._spec
         segment.mend()
-        bound = None if spec.memory is None else memory.data_size() + spec.memory
-        leaf = None if spec.cgroup is None or bound is None else Leaf.make(spec.cgroup, f"{spec.job}-{slot}", bound)
+        leaf = bound = None
+        if spec.memory is not None:
+            empty = memory.data_size()
+            bound = max(empty, memory.resident(os.getpid())) + spec.memory
+            if spec.cgroup is not None:
+                leaf = Leaf.make(spec.cgroup, f"{spec.job}-{slot}", _with_room(empty + spec.memory))
         ours, theirs = pair()
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         runner = os.getpid()
@@ -262,3 +266,8 @@ class LocalEngine:
                 random(),  # noqa: S311 - it spreads attempts in time
             )
         )
+
+
+def _with_room(bound: int) -> int:
+    """A group's limit for a data bound: page tables count too, and the handler is to see a MemoryError first."""
+    return bound + bound // 256 + (8 << 20)

@@ -61,7 +61,7 @@ def _attempt(record: ItemRecord | None, deaths: int, strikes: int) -> Attempt:
         record.attempt - error.free,
         due,
         due - record.t,
-        error.deferred,
+        error.deferred or 0.0,
         strikes,
         error.hold,
         error.type == RESOLVED,

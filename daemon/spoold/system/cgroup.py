@@ -4,7 +4,7 @@ Version 1: groups can be made below our own, whoever else is in it. Version 2: a
 its memory out to groups below it, so the daemon first moves one level down; it does so only in a group that was given
 to it and in which it is alone. No process but ours is moved, no group but ours is removed.
 
-Formats: cgroups(7), proc_pid_mountinfo(5), and the kernel's cgroup-v1/memory.rst and cgroup-v2.rst.
+Formats: cgroups(7), and the kernel's cgroup-v1/memory.rst and cgroup-v2.rst.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final
+
+from spoold.system.own_group import locate
 
 _OWN: Final = "spoold-"
 """Version 1: what the folder of a daemon is called, before its pid."""
@@ -24,18 +26,6 @@ _LEAF: Final = "worker-"
 _LONGEST: Final = 200
 """Bytes of a leaf's name; the kernel takes 255."""
 _TRIES: Final = 4
-
-
-class Group(NamedTuple):
-    """A control group that this process can see.
-
-    Attributes:
-        version: 1 or 2.
-        path: its folder.
-    """
-
-    version: int
-    path: str
 
 
 def delegated() -> str | None:
@@ -67,49 +57,6 @@ def give_back(folder: str) -> None:
         _write(f"{folder}/cgroup.subtree_control", "-memory")
         _write(f"{folder}/cgroup.procs", "0")
     _remove(f"{folder}/{_DAEMON}")
-
-
-def locate(mountinfo: str, groups: str) -> Group | None:
-    """The control group of a process that accounts its memory; None if it can't be seen.
-
-    Args:
-        mountinfo: text of /proc/self/mountinfo.
-        groups: text of /proc/self/cgroup.
-    """
-    unified: Group | None = None
-    for line in groups.split("\n"):
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if "memory" in controllers.split(","):
-            folder = _visible(mountinfo, "cgroup", path)
-            return None if folder is None else Group(1, folder)
-        if (number, controllers) == ("0", "") and (folder := _visible(mountinfo, "cgroup2", path)):
-            unified = Group(2, folder)
-    return unified
-
-
-def _visible(mountinfo: str, kind: str, path: str) -> str | None:
-    """Where the group `path` is mounted; a container may see only a part of the tree, or several, or none.
-
-    The kernel writes groups outside of our namespace with `..`, the same in both texts.
-    """
-    roots: dict[str, str] = {}
-    for line in mountinfo.split("\n"):
-        before, _, after = line.partition(" - ")
-        mount, system = before.split(" "), after.split(" ")
-        if len(mount) > 4:
-            fits = system[0] == kind and (kind == "cgroup2" or "memory" in system[2].split(","))
-            roots[_unescape(mount[4])] = _unescape(mount[3]).rstrip("/") if fits else "-"  # the last hides others there
-    for point, root in roots.items():
-        rest = path.removeprefix(root).rstrip("/") + "/"
-        if (path + "/").startswith(root + "/") and "/../" not in rest:
-            return f"{point}{rest}".rstrip("/")
-    return None
-
-
-def _unescape(field: str) -> str:
-    """A field of mountinfo, in which space, tab, newline and backslash stand as octal numbers."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field)
 
 
 def _make_below(group: str) -> str | None:

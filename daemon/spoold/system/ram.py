@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from typing import Final
 
-from spoold.system.cgroup import locate
+from spoold.system.own_group import locate
 
 _TOTAL: Final = re.compile(r"^MemTotal:\s+(\d+) kB", re.MULTILINE)
 

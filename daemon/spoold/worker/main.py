@@ -23,6 +23,7 @@ from spoold.core.tally import Tally
 from spoold.journal.failure import SegmentBroken, SegmentFull
 from spoold.journal.format import item_payload, ok_payload
 from spoold.journal.segment import Segment
+from spoold.system.cgroup import Leaf
 from spoold.system.channel import Channel
 from spoold.system.process import exit_now
 from spoold.worker import outcome
@@ -37,6 +38,8 @@ from spoold.worker.wire import Ack, Kind, decode_chunk, encode_ack
 
 ACK_EVERY = 0.1
 """Seconds after which a chunk that is not finished reports how far it is."""
+KILLING = 0.001
+"""Seconds below which no attempt can have made the kernel kill for want of memory."""
 SHOWN = 300
 """Characters of an error's message that the runner is told; the record has all of it."""
 
@@ -58,6 +61,7 @@ class Worker:
         *,
         current: Current,
         streams: tuple[LabelledStream, LabelledStream],
+        leaf: Leaf | None,
     ) -> None:
         self.job = spec.job
         self.sync = spec.sync
@@ -72,6 +76,7 @@ class Worker:
         self.segment = segment
         self.current = current
         self.streams = streams
+        self.leaf = leaf
         self.log = logging.getLogger("handler")
         self.waiting: deque[Chunk] = deque()
         self.tally = Tally()
@@ -120,6 +125,8 @@ class Worker:
             started, began = time(), perf_counter()
             result, error = attempt(n, item_id, id_json, raw, number, past)
             ended = perf_counter()
+            if self.leaf is not None and ended - began > KILLING:
+                result, error = self.spared(result, error)
             ms = round((ended - began) * 1e3, 2)
             if error is None:
                 self.record(ok_payload(n, id_json, number, started + ended - began, ms, result))
@@ -163,6 +170,13 @@ class Worker:
                 exit_now(1)
             return None, error
 
+    def spared(self, result: bytes | None, error: BaseException | None) -> tuple[bytes | None, BaseException | None]:
+        """The outcome of an attempt, unless the kernel killed what it had started for want of memory."""
+        assert self.leaf is not None
+        if self.leaf.oom_kills() == 0:
+            return result, error
+        return None, MemoryError("a process that the handler had started was killed for want of memory")
+
     def notebook(self, n: int, id_json: bytes, number: int, past: Past | None) -> Notes:
         """What an attempt may note in the journal."""
 
@@ -187,6 +201,8 @@ class Worker:
         verdict = self.judge.judge(error, past, notes.doubt if notes else None, random())  # noqa: S311 - it spreads attempts
         text = outcome.encode_error(error, kind=verdict.kind)
         kind, message = outcome.type_and_message(text)
+        if verdict.status == "skipped":
+            text = outcome.plain_error(kind, message)
         number = 1 if past is None else past.attempt
         ending = Ending(n, verdict.status, kind, message[:SHOWN], verdict.wait, hold=verdict.hold)
         if ending.again:

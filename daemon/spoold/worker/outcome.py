@@ -55,7 +55,8 @@ def encode_error(error: BaseException, *, kind: str | None = None) -> bytes:
         text = "".join(traceback.format_exception(type(error), error, below))
     except Exception as second:  # noqa: BLE001 - an exception may raise anything while it is shown
         text = f"(no traceback: {type(second).__name__} while formatting it)"
-    fields = {"type": clean(kind or type(error).__name__, 256), "message": clean(shown(error), MESSAGE_CAP)}
+    message = shown(error) or ("out of memory" if isinstance(error, MemoryError) else "")
+    fields = {"type": clean(kind or type(error).__name__, 256), "message": clean(message, MESSAGE_CAP)}
     return msgspec.json.encode({**fields, "traceback": clean(text, TRACEBACK_CAP)})
 
 

@@ -39,7 +39,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     def error(self, kind: str, message: str) -> RetryError:
         """The error of the `retry` record."""
-        return RetryError(kind, message, self.free, self.deferred, self.hold)
+        return RetryError(kind, message, self.free, round(self.deferred, 3) or None, self.hold)
 
 
 _FAILED: Final = Verdict("failed")

@@ -1,0 +1,201 @@
+"""Handlers that fail as their item says: once, always, slowly, greedily."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from basic import note  # type: ignore[import-not-found]  # beside this file: `cwd` is first on the path
+
+from spoold import Fatal, Item, RetryLater, Skip
+
+
+class RateLimitedError(Exception):
+    """Somebody's own exception for what passes."""
+
+
+class SubError(RateLimitedError):
+    """A kind of it."""
+
+
+def count(name: str) -> int:
+    """How often this was called with `name`, over all processes, this time included."""
+    path = f"{os.environ['LEDGER']}.{name}"
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(descriptor, b".")
+    size = os.fstat(descriptor).st_size
+    os.close(descriptor)
+    return size
+
+
+def fails(item: dict[str, Any], ctx: Item) -> Any:
+    """Raise what the item names, the first `times` times; tell the ledger of every attempt."""
+    note({"id": f"{item['id']} {ctx.attempt}"})
+    if count(str(item["id"])) > item.get("times", 1_000_000):
+        return ctx.attempt
+    match item.get("raise"):
+        case "connection":
+            raise ConnectionError("refused")
+        case "timeout":
+            raise TimeoutError("no answer")
+        case "value":
+            raise ValueError("not a number")
+        case "limited":
+            raise SubError("slow down")
+        case "later":
+            raise RetryLater(item.get("after", 0.05), job=item.get("job", False), reason="429")
+        case "skip":
+            raise Skip("nothing to do")
+        case "fatal":
+            raise Fatal("the licence ran out")
+        case "memory":
+            raise MemoryError
+        case _:
+            return ctx.attempt
+
+
+def hangs(item: dict[str, Any]) -> Any:
+    """Take too long, in the way that the item says."""
+    match item.get("how"):
+        case "python":
+            while True:
+                time.sleep(0.01)
+        case "c":
+            mutex = ctypes.create_string_buffer(64)
+            for _ in range(2):  # the second time for ever, with the interpreter's lock held
+                ctypes.PyDLL(None).pthread_mutex_lock(mutex)
+        case "masked":
+            signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))
+            time.sleep(300)
+        case "stopped":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case "catches":
+            while True:
+                try:
+                    time.sleep(300)
+                except TimeoutError:
+                    continue
+        case "child":
+            subprocess.run([sys.executable, "-c", "import time; time.sleep(300)", os.environ["LEDGER"]], check=True)
+        case _:
+            note(item)
+    return item["id"]
+
+
+def hungry(item: dict[str, Any]) -> Any:
+    """Use as many MiB as the item says, in the way that it says."""
+    size = item.get("mib", 0) << 20
+    match item.get("how"):
+        case "bytes":
+            return len(bytearray(size) or b"")
+        case "shared":
+            _touch(mmap.mmap(-1, size))
+        case "file":
+            with open(f"{os.environ['LEDGER']}.{item['id']}", "wb+") as file:
+                file.truncate(size)
+                _touch(mmap.mmap(file.fileno(), size))
+        case "child":
+            code = f"import mmap; m = mmap.mmap(-1, {size})\nfor i in range(0, {size}, 4096): m[i] = 1"
+            subprocess.run([sys.executable, "-c", code], check=False)
+        case "caught":
+            try:
+                bytearray(size)
+            except MemoryError:
+                return "caught"
+        case _:
+            note(item)
+    return item["id"]
+
+
+def _touch(memory: mmap.mmap) -> None:
+    for offset in range(0, len(memory), 4096):
+        memory[offset] = 1
+
+
+_LEAK: list[bytearray] = []
+
+
+def leaks(item: dict[str, Any]) -> int:
+    """Keep some MiB for ever; the process."""
+    _LEAK.append(bytearray(b"x") * (item.get("mib", 1) << 20))
+    return os.getpid()
+
+
+def process(item: dict[str, Any]) -> int:
+    """The process that ran it."""
+    return os.getpid()
+
+
+def stamps(item: dict[str, Any]) -> float:
+    """When it ran, in seconds of the monotonic clock."""
+    return time.monotonic()
+
+
+def charges(item: dict[str, Any], ctx: Item) -> Any:
+    """Charge once, then fail the first time."""
+    receipt = ctx.once("charge", _charge, item["id"])
+    if count(f"charges-{item['id']}") == 1:
+        raise ConnectionError("after the charge")
+    return receipt
+
+
+def _charge(item_id: int) -> str:
+    note({"id": f"charge {item_id}"})
+    time.sleep(0.01)
+    return f"receipt {item_id}"
+
+
+def progresses(item: dict[str, Any], ctx: Item) -> Any:
+    """Do ten steps, keeping each; tell the ledger of each one done."""
+    done = ctx.saved or 0
+    for step in range(done, 10):
+        note({"id": f"{item['id']} step {step}"})
+        ctx.save(step + 1)
+        if item.get("dies") == step and count(f"dies-{item['id']}") == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if item.get("fails") == step and count(f"fails-{item['id']}") == 1:
+            raise ConnectionError("half way")
+        time.sleep(item.get("seconds", 0.0))
+    return done
+
+
+def begins(item: dict[str, Any]) -> Any:
+    """Tell the ledger at the beginning; take as long as the item says; do what it says."""
+    note(item)
+    time.sleep(item.get("seconds", 0.0))
+    match item.get("how"):
+        case "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "value":
+            raise ValueError("no")
+        case "connection":
+            if count(str(item["id"])) == 1:
+                raise ConnectionError("once")
+        case _:
+            pass
+    return item["id"]
+
+
+def mixed(item: dict[str, Any]) -> Any:
+    """One in a hundred each: segfault, hang, too much memory, exit, a transient error."""
+    match item["id"] % 100:
+        case 3:
+            ctypes.string_at(0)
+        case 13:
+            time.sleep(300)
+        case 23:
+            return len(bytearray(2 << 30))
+        case 33:
+            os._exit(3)
+        case 43 if count(str(item["id"])) == 1:
+            raise ConnectionError("once")
+        case _:
+            pass
+    time.sleep(0.001)
+    return item["id"]
