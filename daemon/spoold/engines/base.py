@@ -74,5 +74,9 @@ class Engine(Protocol):
     def sync(self) -> None:
         """Make records durable that a worker busy with a long item has not synced itself."""
 
-    def expire(self, now: float) -> None:
-        """End workers that took longer to load than they may, or whose item takes longer, or uses too much memory."""
+    def expire(self, now: float) -> float:
+        """End workers that took longer to load than they may, or whose item takes longer, or uses too much memory.
+
+        Returns:
+            Seconds until this is to be asked again.
+        """

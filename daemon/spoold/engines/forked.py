@@ -23,6 +23,11 @@ from spoold.worker.wire import Ack
 GRACE: Final = 1.0
 """Seconds after `timeout` that an attempt has to end by itself, before its worker is killed."""
 
+LOOK_EVERY: Final = 0.05
+"""Seconds between two looks at a worker's limits."""
+SOONEST: Final = 0.005
+FASTEST: Final = 8e9
+"""Bytes that a process can fill in a second."""
 LOOKING: Final = 20
 """The time between two measurements of a worker's memory is at least so many times what one takes."""
 
@@ -146,8 +151,21 @@ class ForkedWorker:
         if before >= self._look_at:
             self._used = memory.used(self.pid, self._bound)
             self._peak = max(self._peak, self._used)
-            self._look_at = before + LOOKING * (monotonic() - before)  # what is large and shared takes long to measure
+            self._look_at = before + self._pause(monotonic() - before)
         return self._used > self._bound or (self._leaf is not None and self._leaf.oom_kills() > 0)
+
+    def _pause(self, took: float) -> float:
+        """Seconds until its memory is to be measured again, which took so many seconds.
+
+        Where the kernel does not keep the bound, that is no longer than it takes to reach it.
+        """
+        assert self._bound is not None
+        soon = LOOK_EVERY if self._leaf is not None else (self._bound - self._used) / FASTEST
+        return max(LOOKING * took, SOONEST, min(soon, LOOK_EVERY))
+
+    def next_look(self, now: float) -> float:
+        """Seconds until its limits are to be looked at again."""
+        return max(SOONEST, self._look_at - now) if self.sent and self._bound is not None else LOOK_EVERY
 
     def _starved(self) -> str:
         quota = format_size(self._spec.memory or 0)

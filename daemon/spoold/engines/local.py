@@ -19,7 +19,7 @@ from spoold.core.spec import JobSpec
 from spoold.engines import aftermath
 from spoold.engines.base import Host
 from spoold.engines.child import Birth, be_worker
-from spoold.engines.forked import ForkedWorker
+from spoold.engines.forked import LOOK_EVERY, ForkedWorker
 from spoold.journal.failure import SegmentBroken
 from spoold.journal.format import ItemRecord
 from spoold.journal.segment import Segment
@@ -156,12 +156,13 @@ class LocalEngine:
                 worker.line[SYNCED] = size
             worker.last_word = word
 
-    def expire(self, now: float) -> None:
+    def expire(self, now: float) -> float:
         """See Engine."""
         for worker in self._workers.values():
             worker.expire(now)
             if worker.grown():
                 self._host.happened(Tired(worker.slot))
+        return min((worker.next_look(now) for worker in self._workers.values()), default=LOOK_EVERY)
 
     # ------------------------------------------------------------------ what happens
 

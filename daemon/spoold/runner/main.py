@@ -41,7 +41,6 @@ from spoold.system.channel import Channel
 from spoold.worker.outcome import capped_item, clean
 
 REPORT_EVERY = 0.25
-WATCH_EVERY = 0.05
 SPAWN_AGAIN = 1.0
 LEAST_TICK = 0.005
 
@@ -286,8 +285,7 @@ class Runner:
 
     def watch(self) -> None:
         """End workers that overstep a limit."""
-        self.timers.enter(WATCH_EVERY, 0, self.watch)
-        self.engine.expire(monotonic())
+        self.timers.enter(self.engine.expire(monotonic()), 0, self.watch)
 
     def report(self) -> None:
         """Tell the supervisor, again and again."""

@@ -50,7 +50,7 @@ _from_json = msgspec.json.decode
 class Worker:
     """One slot's worker, from its first chunk to its last."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a worker is made of, each once
         self,
         spec: JobSpec,
         slot: int,
