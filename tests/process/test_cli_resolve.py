@@ -7,9 +7,9 @@ import os
 from typing import Any
 
 from tests.daemon import Daemon, eventually
-from tests.process.cli_helpers import shown, spool
+from tests.process.cli_helpers import row, shown, spool
 
-MAILING = '''"""Sends a mail and dies before that can be recorded, until it is mended; others may wait for a file."""
+MAILING = '''"""Sends a mail and dies before that is recorded, until it is mended; others wait for something."""
 
 import os
 import signal
@@ -21,22 +21,25 @@ def send(item):
         ledger.write(f"{item['id']}\\n")
     if item["id"] == 3 and not os.path.exists(os.environ["MENDED"]):
         os.kill(os.getpid(), signal.SIGKILL)
+    if "busy" in item:
+        raise ConnectionError("busy")
     while "go" in item and not os.path.exists(item["go"]):
         time.sleep(0.01)
     return item["id"]
 '''
 
 
-def mailing(daemon: Daemon, name: str, **waits: str) -> None:
-    """Drop a job of five items under at-most-once; number 3 is going to be in doubt, and 4 waits for a file."""
+def mailing(daemon: Daemon, name: str, **last: str) -> None:
+    """Drop a job of five items under at-most-once; number 3 is going to be in doubt, 4 is as `last` says."""
     folder = daemon.folder / "mailing"
     folder.mkdir(exist_ok=True)
     (folder / "mailing.py").write_text(MAILING)
     items: list[dict[str, Any]] = [{"id": n} for n in range(5)]
-    items[4] |= waits
+    items[4] |= last
     env = {"MENDED": str(daemon.folder / f"mended-{name}")}
     source = {"type": "items", "items": items}
-    daemon.drop(name, handler="mailing:send", delivery="at-most-once", source=source, env=env, cwd=str(folder))
+    more = {"delivery": "at-most-once", "retry": {"attempts": 2, "backoff": "10m", "max_backoff": "10m"}}
+    daemon.drop(name, handler="mailing:send", source=source, env=env, cwd=str(folder), **more)
 
 
 def in_doubt(daemon: Daemon, name: str) -> bool:
@@ -181,20 +184,41 @@ def test_without_a_daemon_it_is_obeyed_at_its_start_and_once(daemon: Daemon) -> 
     assert json.dumps(accepted)
 
 
+def test_a_decision_on_an_item_that_is_not_in_doubt_changes_nothing(serving: Daemon) -> None:
+    """A running job that is told so by a control file counts nothing twice, and runs nothing again."""
+    go = held(serving, "settled")
+    for item_id, outcome in ((1, "ok"), (2, "retry"), (9, "retry")):
+        serving.command("resolve", "settled", id=item_id, outcome=outcome)
+    eventually(lambda: os.listdir(serving.spool / "control") == [], "the commands to be obeyed")
+    eventually(lambda: serving.job_log("settled").count("not in doubt") == 3, "the runner to say so")
+    assert eventually(lambda: row(serving, "settled")["ok"], "the numbers") == 3
+    os.close(os.open(go, os.O_CREAT))
+    ended = serving.wait_ended("settled")
+    assert (ended["counts"]["ok"], ended["counts"]["in_doubt"]) == (4, 1)
+    assert len(serving.ledger("settled")) == 5
+
+
 def test_a_decision_is_carried_out_once_also_over_restarts(daemon: Daemon) -> None:
     """An item that is in doubt again after it was run again stays so: that takes another decision."""
     daemon.start()
-    go = held(daemon, "once")
+    mailing(daemon, "once", busy="yes")
+    eventually(lambda: in_doubt(daemon, "once"), "the item to be in doubt")
     spool(daemon, "pause", "once")
-    daemon.kill_everything()
-    daemon.start()
-    daemon.wait_state("once", "paused")
+    eventually(lambda: not daemon.titled("runner", "once"), "the runner to leave")
     spool(daemon, "resolve", "once", 3, "retry")
     spool(daemon, "resume", "once")
-    eventually(lambda: daemon.ledger().count("3") == 2, "the item to run again")
-    eventually(lambda: shown(daemon, "explain", "once", 3)["state"] == "in-doubt", "the item to be in doubt again")
-    daemon.kill_everything()
+    eventually(lambda: len(_of_three(daemon, "in-doubt")) == 2, "the item to be in doubt again")
+    assert daemon.stop() == 0
     daemon.start()
-    os.close(os.open(go, os.O_CREAT))
-    assert daemon.wait_ended("once")["counts"]["in_doubt"] >= 1
+    eventually(lambda: len(_lives(daemon)) == 3, "the job to go on")
+    assert len(_of_three(daemon, "retry")) == 1
+    spool(daemon, "cancel", "once")
     assert daemon.ledger().count("3") == 2
+
+
+def _of_three(daemon: Daemon, status: str) -> list[dict[str, Any]]:
+    return [record for record in daemon.records("once") if (record["id"], record["s"]) == ("3", status)]
+
+
+def _lives(daemon: Daemon) -> list[dict[str, Any]]:
+    return [record for record in daemon.job_records("once") if record["job"] == "started"]

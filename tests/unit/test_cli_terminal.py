@@ -84,3 +84,13 @@ def test_each_kind_of_failure_has_its_first_and_last_example(content: dict[str, 
     lines = drawn(terminal.kinds(content["failures"])).splitlines()
     assert sum("last" in line for line in lines) == 1
     assert sum("other" in line for line in lines) == 1
+
+
+def test_each_item_in_doubt_has_its_command() -> None:
+    """What nobody can know is listed one by one, escaped; of very many, the first are."""
+    row = {"id": NASTY, "message": NASTY, "resolve": "spool resolve a ID ok|retry"}
+    text = drawn(terminal.doubts([row, {**row, "id": "x"}], 5))
+    assert all(char.isprintable() or char == "\n" for char in text)
+    assert text.count("spool resolve a ID ok|retry") == 2
+    assert text.endswith("and 3 more\n")
+    assert "more" not in drawn(terminal.doubts([row], 1))

@@ -12,6 +12,7 @@ import pytest
 
 from spoold.cli import item_log
 from spoold.cli.item_log import lines_of
+from spoold.cli.options import shell_word
 from spoold.core.text import printable
 from spoold.errors import JournalError
 from spoold.journal import story as stories
@@ -365,3 +366,12 @@ def test_a_moment_of_no_calendar_is_a_number() -> None:
     assert moment(1e300) == "1e+300"
     assert moment(NOON + 0.9996) == moment(NOON + 1)
     assert moment(NOON + 0.001).endswith(".001")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("doc-613", "doc-613"), ("a b'c", "'a b'\"'\"'c'"), ("-5", "-5"), ("\x1b[31m", "ID"), ("a\nb", "ID")],
+)
+def test_an_id_in_a_command_is_one_word(text: str, word: str) -> None:
+    """A command that is told can be copied; an id that a terminal would obey is left to its reader."""
+    assert shell_word(text) == word

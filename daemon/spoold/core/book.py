@@ -322,10 +322,9 @@ def _give_back(book: Book, slot: Slot, chunk: Chunk, done: int) -> None:
 def _grant(book: Book, slot: Slot, out: Outcome) -> None:
     """Let the worker have its share of the failures that the limits still allow, and one in any case.
 
-    What all workers may have together never exceeds the allowance by more than one each, and that one is in flight.
+    The nearer a limit, the smaller the share; in the end each worker asks after every failure, so that those in flight
+    are all that can fail once the limit is passed.
     """
-    allowance, live = book.failures.allowance, book.live()
-    others = sum(other.credit - other.failed for other in live if other is not slot)
-    share = max(1, min(allowance // len(live), allowance - others))
+    share = max(1, book.failures.allowance // (4 * len(book.live())))
     slot.credit = max(slot.credit, slot.failed + share)
     out.actions.append(Grant(slot.number, slot.credit))

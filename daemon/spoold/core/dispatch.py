@@ -95,7 +95,7 @@ def _fill(book: Book, out: Outcome) -> None:
 
     Where a rate is set, nobody has more than one: what a worker holds may start at any moment.
     """
-    allowed = book.rate.free(book.now)
+    allowed = max(0, min(book.rate.free(book.now), book.failures.horizon - book.outstanding()))
     depth_now = DEPTH if book.pace.quick and not book.rate.limited else 1
     slots = book.fillable()
     expected = {slot.number: len(slot.outstanding) for slot in slots}

@@ -95,6 +95,15 @@ class FailureCount:
             until.append(max(least, over))
         return max(1, min(until))
 
+    @property
+    def horizon(self) -> int:
+        """How many more items may end, well or badly, before a limit is judged for the first time.
+
+        Until then successes bring that moment nearer, too, so no more than these should be in flight.
+        """
+        limited = self._limits.most is not None or self._num < self._den
+        return self._limits.after - self._finished if limited and self._finished < self._limits.after else UNLIMITED
+
     def tripped(self) -> Trip | None:
         """The limit that was passed, if one was; it stays so, and one that fails the job outweighs the streak."""
         return self._trip
