@@ -124,7 +124,7 @@ class Spoold:
         with suppress(psutil.Error):
             for zygote in psutil.Process(self.process.pid).children():
                 for process in zygote.children():  # runners, not the workers that still have their runner's title
-                    if process.cmdline()[0] == f"spoold: runner of {job}":
+                    if process.cmdline()[:1] == [f"spoold: runner of {job}"]:  # one that has ended has none
                         total += high_water(process.pid)
         return total
 

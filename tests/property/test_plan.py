@@ -16,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from spoold.runner.given import Bad, Kept, State
+from spoold.core.chunk import Past
+from spoold.journal.index import Done, Known
+from spoold.runner.given import Bad, Carried, Doubtful, Kept, State
 from spoold.runner.plan import Plan
 from spoold.sources.identify import identifier
 from spoold.sources.jsonl import JsonlSource
@@ -34,15 +36,27 @@ class Journal:
     bad: dict[int, str] = field(default_factory=dict)
     kept: dict[int, str] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
+    doubtful: dict[int, str] = field(default_factory=dict)
+    carried: list[tuple[int, str]] = field(default_factory=list)
     before: frozenset[str] = frozenset()
+    doubted: frozenset[str] = frozenset()
+    begun: frozenset[str] = frozenset()
 
     def ids(self) -> dict[int, str]:
         """Every position with a final record."""
-        return {**self.ran, **self.bad, **self.kept}
+        return {**self.ran, **self.bad, **self.kept, **self.doubtful}
 
     def recorded(self, ids: dict[str, list[int]]) -> dict[str, int]:
         """See `begin.find_recorded`."""
         return {item_id: n for n, item_id in self.ids().items() if item_id in ids and n not in ids[item_id]}
+
+    def known(self, item_id: str) -> Known | None:
+        """See `IdIndex.lookup`."""
+        if item_id in self.before:
+            return Known(Done("ok", None))
+        if item_id in self.doubted:
+            return Known(doubt="nobody knows")
+        return Known(past=Past(saved=b"1")) if item_id in self.begun else None
 
     def plan(self, source: JsonlSource, *, rerun: bool) -> Plan:
         """The plan of the next life; with `rerun` it begins a new run, which tries again what failed."""
@@ -53,7 +67,7 @@ class Journal:
             skip=BitMap(set(self.ids()) - again),
             vetted=BitMap(self.failed | set(self.bad)),
             seen=BitMap([crc32(item_id.encode()) for item_id in self.ids().values()]),
-            done_by_id=(lambda item_id: ("ok", None) if item_id in self.before else None) if self.before else None,
+            known_by_id=self.known if self.before or self.doubted or self.begun else None,
             recorded=self.recorded,
         )
 
@@ -93,6 +107,11 @@ class Life:
             elif isinstance(note, Kept):
                 assert note.n not in self.journal.ids(), "kept twice"
                 self.journal.kept[note.n] = note.id
+            elif isinstance(note, Doubtful):
+                assert note.n not in self.journal.ids(), "in doubt twice"
+                self.journal.doubtful[note.n] = note.id
+            elif isinstance(note, Carried):
+                self.journal.carried.append((note.n, note.id))
         self.plan.notes = []
 
 
@@ -166,12 +185,26 @@ def test_what_failed_runs_again_and_nothing_else(lines: list[str], sizes: list[i
     assert len(lines) == len(journal.ran) + len(journal.bad) + again.plan.duplicates
 
 
-@given(LINES, SIZES, st.frozensets(IDS, min_size=1), st.integers(0, 12))
-def test_a_changed_source_keeps_what_is_done(
-    lines: list[str], sizes: list[int], before: frozenset[str], cut: int
+FORMER = st.fixed_dictionaries(
+    {},
+    optional={
+        item_id: st.sampled_from(["done", "in doubt", "begun"])
+        for item_id in ("plumless", "buckeroo", "a", "b", "c", "d", "e", "f")
+    },
+)
+"""What is known under some ids from before the source changed."""
+
+
+@given(LINES, SIZES, FORMER, st.integers(0, 12))
+def test_a_changed_source_keeps_what_is_known(
+    lines: list[str], sizes: list[int], former: dict[str, str], cut: int
 ) -> None:
-    """Ids done before are kept, each once; the others run, each once; also if the first life was cut off."""
-    journal = Journal(before=before)
+    """Ids done before are kept, those in doubt stay so, each once; the others run, each once, with what they left."""
+    before, doubted, begun = (
+        frozenset(item_id for item_id, what in former.items() if what == wanted)
+        for wanted in ("done", "in doubt", "begun")
+    )
+    journal = Journal(before=before, doubted=doubted, begun=begun)
     with tempfile.TemporaryDirectory() as folder:
         source = written(folder, lines)
         Life(journal.plan(source, rerun=False), journal).go(sizes, cut)
@@ -179,6 +212,10 @@ def test_a_changed_source_keeps_what_is_done(
         assert life.go(sizes)
     run, bad = expected(lines)
     assert sorted(journal.kept.values()) == sorted(item_id for item_id in run.values() if item_id in before)
-    assert sorted(journal.ran.values()) == sorted(item_id for item_id in run.values() if item_id not in before)
+    assert sorted(journal.doubtful.values()) == sorted(item_id for item_id in run.values() if item_id in doubted)
+    assert sorted(journal.ran.values()) == sorted(
+        item_id for item_id in run.values() if item_id not in before | doubted
+    )
+    assert {(n, item_id) for n, item_id in journal.ran.items() if item_id in begun} <= set(journal.carried)
     assert set(journal.bad) == bad
     assert len(lines) == len(run) + len(bad) + life.plan.duplicates

@@ -43,7 +43,7 @@ def content() -> dict[str, Any]:
     tally.add("ok", 12.5, 0, NASTY)
     about = {"job": "a", "run": 2, "state": "partial", "error": NASTY, "source": NASTY, "handler": "a:b"}
     kinds = group([failure(NASTY, NASTY, NASTY), failure("last", "it", NASTY), failure("other")])
-    return summarise(about, Counts(total=4, ok=1, failed=3), tally, kinds, seconds=2.0, ran=4)
+    return summarise(about, Counts(total=4, ok=1, failed=3), tally, kinds, {0: 3 << 20}, seconds=2.0, ran=4)
 
 
 def test_a_running_job_shows_its_progress() -> None:

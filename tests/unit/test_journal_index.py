@@ -11,7 +11,7 @@ import pytest
 
 from spoold.journal import index as module
 from spoold.journal.format import item_payload
-from spoold.journal.index import Done, DoneIndex
+from spoold.journal.index import Done, IdIndex, Known
 from spoold.journal.segment import Segment
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ def test_lookup(folder: Path) -> None:
     write(folder, 1, 1, [(0, "a", "ok", b"[1]"), (1, "b", "failed", None), (2, "", "skipped", None)])
     write(folder, 2, 2, [(0, "c", "kept", b"2"), (1, "newline\n\0", "ok", None)])
     write(folder, 3, 3, [(0, "d", "ok", None)])
-    with DoneIndex(str(folder), job="demo", gen=3) as index:
-        assert index.lookup("a") == Done("ok", b"[1]")
-        assert index.lookup("") == Done("skipped", None)
-        assert index.lookup("c") == Done("kept", b"2")
-        assert index.lookup("newline\n\0") == Done("ok", None)
+    with IdIndex(str(folder), job="demo", gen=3) as index:
+        assert index.lookup("a") == Known(Done("ok", b"[1]"))
+        assert index.lookup("") == Known(Done("skipped", None))
+        assert index.lookup("c") == Known(Done("kept", b"2"))
+        assert index.lookup("newline\n\0") == Known(Done("ok", None))
         assert [index.lookup(item_id) for item_id in ("b", "d", "e")] == [None, None, None]
 
 
@@ -51,8 +51,8 @@ def test_newest_record_counts(folder: Path) -> None:
     """Of several records of one id, that of the newest generation and run is taken."""
     write(folder, 1, 1, [(0, "a", "ok", b'"old"')])
     write(folder, 2, 2, [(5, "a", "kept", b'"new"')])
-    with DoneIndex(str(folder), job="demo", gen=3) as index:
-        assert index.lookup("a") == Done("kept", b'"new"')
+    with IdIndex(str(folder), job="demo", gen=3) as index:
+        assert index.lookup("a") == Known(Done("kept", b'"new"'))
 
 
 def test_same_hash(folder: Path) -> None:
@@ -67,8 +67,8 @@ def test_same_hash(folder: Path) -> None:
             break
     assert pair is not None
     write(folder, 1, 1, [(0, pair[0], "ok", b"0")])
-    with DoneIndex(str(folder), job="demo", gen=2) as index:
-        assert index.lookup(pair[0]) == Done("ok", b"0")
+    with IdIndex(str(folder), job="demo", gen=2) as index:
+        assert index.lookup(pair[0]) == Known(Done("ok", b"0"))
         assert index.lookup(pair[1]) is None
 
 
@@ -76,7 +76,7 @@ def test_empty(folder: Path) -> None:
     """Nothing done, nothing found."""
     write(folder, 1, 1, [(0, "a", "failed", None)])
     for gen in (1, 2):
-        with DoneIndex(str(folder), job="demo", gen=gen) as index:
+        with IdIndex(str(folder), job="demo", gen=gen) as index:
             assert index.lookup("a") is None
 
 
@@ -84,6 +84,6 @@ def test_sorted_in_pieces(folder: Path) -> None:
     """More items than are sorted at once are all found."""
     count = module._PIECE + 500
     write(folder, 1, 1, [(n, f"item {n}", "ok", None) for n in range(count)])
-    with DoneIndex(str(folder), job="demo", gen=2) as index:
+    with IdIndex(str(folder), job="demo", gen=2) as index:
         assert all(index.lookup(f"item {n}") for n in range(0, count, 997))
         assert index.lookup(f"item {count}") is None

@@ -12,6 +12,7 @@ import pytest
 from pyroaring import BitMap
 
 from spoold.errors import SourceError
+from spoold.journal.index import Done, Known
 from spoold.runner import plan as planning
 from spoold.runner.given import Bad, Items, Kept, State
 from spoold.runner.plan import Plan
@@ -203,12 +204,12 @@ def test_a_malformed_record_that_is_settled_is_not_noted_again(tmp_path: Path) -
 
 def done_before(**results: bytes | None) -> planning.Lookup:
     """An index of what was done before the source changed."""
-    return lambda item_id: ("ok", results[item_id]) if item_id in results else None
+    return lambda item_id: Known(Done("ok", results[item_id])) if item_id in results else None
 
 
 def test_what_is_done_under_its_id_is_kept() -> None:
     """After the source changed: with the new position and the old result; the rest runs."""
-    plan = make(inline("new", "a", "b"), done_by_id=done_before(a=b"1", b=None))
+    plan = make(inline("new", "a", "b"), known_by_id=done_before(a=b"1", b=None))
     assert taken(plan) == [(0, "new")]
     assert [note for note in plan.notes if isinstance(note, Kept)] == [
         Kept(1, "a", "ok", b"1"),
@@ -218,7 +219,7 @@ def test_what_is_done_under_its_id_is_kept() -> None:
 
 def test_a_kept_record_counts_for_one_item() -> None:
     """The second item with that id is a duplicate."""
-    plan = make(inline("a", "a"), done_by_id=done_before(a=b"1"), recorded=lambda _: {"a": 0})
+    plan = make(inline("a", "a"), known_by_id=done_before(a=b"1"), recorded=lambda _: {"a": 0})
     assert taken(plan) == []
     plan.pass_barrier()
     assert taken(plan) == []
@@ -229,7 +230,7 @@ def test_a_kept_record_counts_for_one_item() -> None:
 def test_a_hash_does_not_keep_an_item_from_being_kept() -> None:
     """What was set aside only for its hash, and is done under its id, does not run again."""
     first, second = TWINS
-    plan = make(inline("new", second), seen=(first,), done_by_id=done_before(**{second: b"7"}))
+    plan = make(inline("new", second), seen=(first,), known_by_id=done_before(**{second: b"7"}))
     assert taken(plan) == [(0, "new")]
     plan.pass_barrier()
     assert taken(plan) == []

@@ -14,10 +14,12 @@ def failure(n: int, kind: str | None = "ValueError", message: str | None = "bad"
     return {"id": f"id{n}", "n": n, "line": None, "error": {"type": kind, "message": message, "traceback": ""}}
 
 
-def summary(counts: Counts, tally: Tally | None = None, **more: Any) -> dict[str, Any]:
+def summary(
+    counts: Counts, tally: Tally | None = None, *, peaks: dict[int, int] | None = None, **more: Any
+) -> dict[str, Any]:
     """A report."""
     options: dict[str, Any] = {"seconds": 2.0, "ran": 10, **more}
-    return summarise({"job": "j", "state": "partial"}, counts, tally or Tally(), [], **options)
+    return summarise({"job": "j", "state": "partial"}, counts, tally or Tally(), [], peaks or {}, **options)
 
 
 def test_failures_are_grouped_by_kind() -> None:
@@ -88,3 +90,11 @@ def test_speed_and_durations() -> None:
     assert 9.5 < report["duration_ms"]["p50"] < 10.5
     assert report["slowest"][0] == {"id": "id0", "n": 0, "ms": 500.0}
     assert report["tries"] == {"attempts": 101, "retried": 0, "worker_deaths": 1}
+
+
+def test_the_memory_of_each_worker() -> None:
+    """The most that a worker of each slot used, in the order of the slots."""
+    assert summary(Counts(), peaks={2: 5, 0: 7})["workers"] == [
+        {"worker": 0, "peak_memory": 7},
+        {"worker": 2, "peak_memory": 5},
+    ]

@@ -159,7 +159,7 @@ def _see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
         runner.ledger.sync_rest()
         return Ended(str(event), reason)  # nothing more can be written
     runner.ledger.sync_all()
-    runner.standing.close(runner.book, time(), monotonic())
+    runner.standing.close(runner.book, runner.unfinished.left, time(), monotonic())
     if event in (JobEvent.PAUSED, JobEvent.DRAINED):
         return _lay_down(runner, event, reason, log)
     try:

@@ -62,7 +62,7 @@ class Runner:
         self.selector = selectors.DefaultSelector()
         self.engine: Engine = LocalEngine(spec, self, self.selector, lock, ledger.segment_of)
         journal, now = f"{spec.directory}/journal", monotonic()
-        unfinished = Unfinished(history, journal, beginning.doubtful, time(), now)
+        self.unfinished = Unfinished(history, journal, beginning.doubtful, time(), now)
         self.book = b.Book(
             wanted=spec.granted,
             poison=spec.poison,
@@ -73,10 +73,10 @@ class Runner:
             deaths=deaths,
             upcoming=plan.upcoming(),
         )
-        if (held := unfinished.held_until()) is not None:
+        if (held := self.unfinished.held_until()) is not None:
             self.book.rate.hold(held)
         self.standing = Standing(history, total=plan.total, duplicates=plan.duplicates)
-        self.feeder = Feeder(plan, self.book, ledger, self.standing, log, unfinished)
+        self.feeder = Feeder(plan, self.book, ledger, self.standing, log, self.unfinished)
         self.events: deque[b.Event] = deque([b.Look()])
         self.orders = Orders(channel, ledger, self.events.append, self.end_by, self.resolve, spec.drain_timeout)
         self.room = Room(self.orders, log)

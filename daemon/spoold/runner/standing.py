@@ -112,11 +112,18 @@ class Standing:
         """A worker of the slot used so many bytes at most."""
         self.peaks[slot] = max(peak, self.peaks.get(slot, 0))
 
-    def close(self, book: Book, wall: float, now: float) -> None:
-        """No worker lives: note what is begun and not settled."""
+    def close(self, book: Book, left: dict[int, Attempt], wall: float, now: float) -> None:
+        """No worker lives: note what is begun and not settled.
+
+        Args:
+            book: what this life has taken up.
+            left: what was open before and this life did not get to.
+            wall: the time, in seconds since the epoch.
+            now: the same in seconds of the monotonic clock.
+        """
         self.counts.in_flight = 0
         held = book.rate.held_until
-        found: dict[int, Attempt] = {}
+        found = dict(left)
         for due, chunk in [*book.waiting, *((None, chunk) for chunk in book.back)]:
             for i, n in enumerate(chunk.ns):
                 past = chunk.past(i) or Past()

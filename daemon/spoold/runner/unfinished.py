@@ -54,6 +54,11 @@ class Unfinished:
         """Until when, on the monotonic clock, the whole job waits; None if it does not."""
         return max((self._due(attempt) for attempt in self._open.values() if attempt.hold), default=None)
 
+    @property
+    def left(self) -> dict[int, Attempt]:
+        """The open items that the plan has not given yet."""
+        return self._open
+
     def carry(self, n: int, past: Past) -> None:
         """The item at `n` left this under its id, before the source changed."""
         self._carried[n] = past
