@@ -215,6 +215,8 @@ def decide(book: Book, event: Event, now: float) -> Outcome:
     if (trip := book.failures.tripped()) is not None:
         book.close(Closing.FAIL if trip.fatal else Closing.PAUSE, trip.reason)
     schedule(book, out)
+    if isinstance(event, Acked) and event.waits:  # last: it finds out first that it has to stop
+        _grant(book, book.slots[event.slot], out)
     return out
 
 
@@ -287,8 +289,6 @@ def _acked(book: Book, event: Acked, out: Outcome) -> None:
         book.close(Closing.FAIL, event.fatal)
     if event.last:
         _give_back(book, slot, chunk, event.done)
-    if event.waits:
-        _grant(book, slot, out)
 
 
 def _mixed(book: Book, slot: Slot, chunk: Chunk, before: int, event: Acked) -> None:

@@ -25,6 +25,7 @@ def schedule(book: Book, out: Outcome) -> None:
         _wind_up(book, out)
         return
     _take_due(book)
+    _hold(book, out)
     _fit(book, out)
     _fill(book, out)
     _spread(book, out)
@@ -57,6 +58,15 @@ def _let_go(slot: Slot, out: Outcome) -> None:
     elif not slot.recalled:
         slot.recalled = True
         out.actions.append(Recall(slot.number))
+
+
+def _hold(book: Book, out: Outcome) -> None:
+    """While the job is held nothing begins, so take back what has not."""
+    if book.rate.held(book.now):
+        for slot in book.live():
+            if slot.outstanding and not slot.recalled:
+                slot.recalled = True
+                out.actions.append(Recall(slot.number))
 
 
 def _fit(book: Book, out: Outcome) -> None:

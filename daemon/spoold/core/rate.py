@@ -50,6 +50,10 @@ class Rate:
         if self._space is not None and count:
             self._at = max(self._at, now - _LATE) + count * self._space
 
+    def held(self, now: float) -> bool:
+        """Whether nothing may start, whatever the rate."""
+        return self._held is not None and now < self._held
+
     @property
     def held_until(self) -> float | None:
         """Until when nothing may start; None if nothing holds, as far as anybody has asked."""

@@ -128,7 +128,7 @@ class Standing:
             for i, n in enumerate(chunk.ns):
                 past = chunk.past(i) or Past()
                 wait = max(0.0, due - now) if due is not None else 0.0
-                hold = held is not None and due is not None and due >= held
+                hold = due is not None and due == held  # the job waits for the last of those that hold it
                 deaths = book.deaths.get(n, 0)
                 found[n] = Attempt(deaths, past.attempt - 1, wall + wait, wait, past.deferred, past.strikes, hold)
         for n, count in book.deaths.items():

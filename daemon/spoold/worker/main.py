@@ -228,7 +228,7 @@ class Worker:
         if self.at_most_once or (notes is not None and notes.any):
             self.noted.append(n)
         self.failures += verdict.status == "failed"
-        waits = verdict.fatal or self.failures >= self.line[CREDIT]
+        waits = verdict.fatal or verdict.hold or self.failures >= self.line[CREDIT]
         self.acknowledge(chunk, i + 1, last=False, waits=waits, fatal=message if verdict.fatal else None)
         if waits:
             self.wait_for(Kind.GO)
