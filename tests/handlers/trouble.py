@@ -199,3 +199,48 @@ def mixed(item: dict[str, Any]) -> Any:
             pass
     time.sleep(0.001)
     return item["id"]
+
+
+def slow_start(item: dict[str, Any], ctx: Item) -> int:
+    """Hang, in the way that the item says, the first `times` times; then give the number of the attempt."""
+    note({"id": f"{item['id']} {ctx.attempt}"})
+    if count(str(item["id"])) <= item.get("times", 0):
+        hangs(item)
+    return ctx.attempt
+
+
+def lasts(item: dict[str, Any]) -> Any:
+    """Last as long as the item says, and leave no effect."""
+    time.sleep(item["seconds"])
+    return item["id"]
+
+
+def parents(item: dict[str, Any]) -> Any:
+    """Start a program, and one in a session of its own; then take too long, in the way that the item says."""
+    if "how" in item:
+        subprocess.Popen(["/bin/sleep", os.environ["SLEEP"]])
+        subprocess.Popen(["/bin/sleep", os.environ["SLEEP"]], start_new_session=True)
+    return hangs(item)
+
+
+def alarms(item: dict[str, Any]) -> Any:
+    """Use SIGALRM for something of its own; `steals`: and then take too long."""
+    rung: list[int] = []
+    before = (signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL, signal.getitimer(signal.ITIMER_REAL)[0] > 0)
+    signal.signal(signal.SIGALRM, lambda number, _: rung.append(number))
+    signal.setitimer(signal.ITIMER_REAL, 0.005)
+    while not rung or item.get("how") == "steals":
+        time.sleep(0.001)
+    return before
+
+
+def once_lasts(item: dict[str, Any], ctx: Item) -> Any:
+    """Do something once, which takes as long, and hangs in the way, that the item says."""
+    return ctx.once("effect", _effect, item)
+
+
+def _effect(item: dict[str, Any]) -> Any:
+    note({"id": f"effect {item['id']}"})
+    time.sleep(item.get("seconds", 0.0))
+    hangs({"id": f"after {item['id']}", "how": item.get("how", "not")})
+    return item["id"]

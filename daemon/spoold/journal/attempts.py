@@ -43,7 +43,7 @@ def attempts(parts: Sequence[Part], begun: BitMap) -> dict[int, Attempt]:
             n = record.n
             if n not in begun:
                 continue
-            error = _error(record.error) if isinstance(record.error, msgspec.Raw) else RetryError("", "")
+            error = _error_of(record)
             deaths[n] += record.s == "died" and error.type != MEMORY
             strikes[n] += error.type == MEMORY
             if record.s == "retry" and (n not in ended or _order(record) > _order(ended[n])):
@@ -52,9 +52,9 @@ def attempts(parts: Sequence[Part], begun: BitMap) -> dict[int, Attempt]:
 
 
 def _attempt(record: ItemRecord | None, deaths: int, strikes: int) -> Attempt:
-    if record is None or not isinstance(record.error, msgspec.Raw):
+    if record is None:
         return Attempt(deaths, strikes=strikes)
-    error = _error(record.error)
+    error = _error_of(record)
     due = record.due if record.due is not None else record.t
     return Attempt(
         deaths,
@@ -66,6 +66,10 @@ def _attempt(record: ItemRecord | None, deaths: int, strikes: int) -> Attempt:
         error.hold,
         error.type == RESOLVED,
     )
+
+
+def _error_of(record: ItemRecord) -> RetryError:
+    return _error(record.error) if isinstance(record.error, msgspec.Raw) else RetryError("", "")
 
 
 def _order(record: ItemRecord) -> tuple[int, float, float]:

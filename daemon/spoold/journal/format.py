@@ -39,7 +39,8 @@ What stands in `result` and `error` of the statuses that do not settle an item:
     retry    error {"type","message","free":true?,"deferred":float?,"hold":true?}: the attempt ended and another is
              `due`; `free`: it did not count, so the next has the same `try`; `deferred`: seconds that the item was
              put off so far; `hold`: the whole job waits until `due`. Of the type `Resolved` it is an operator's
-             decision on an item in doubt: what began before and has no end counts as ended.
+             decision on an item in doubt: what began before and has no end counts as ended. It has the number
+             of the attempt that it allows.
     died     error {"type","message","worker":int}: the worker of that slot died in it
     start    the attempt is about to begin, under at-most-once: durable before it does
     save     result: the state that the handler saved

@@ -66,7 +66,7 @@ class History:
         uid, run, gen: of the job, its newest run and generation.
         runs: all runs that have a segment.
         ok, skipped, kept, failed, quarantined, in_doubt: positions by the status of their winning record.
-        settled: positions with a final record in the newest run.
+        settled: positions whose winning record of the newest run is final.
         noted: positions with notes (save, once, start), of any run of this generation.
         open: what was begun in the newest run and is not settled in it.
         ids: the CRC-32 of the id of every item with a final record in this generation.

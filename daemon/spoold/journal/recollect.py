@@ -112,9 +112,9 @@ def in_order(records: Iterable[Told]) -> list[Told]:
 
 
 def _order(told: Told) -> tuple[int, int, int, bool, float]:
-    """An operator's decision ends the attempt that it speaks of, whatever the clocks said."""
+    """An operator's decision has the number of the attempt that it allows, and comes first, whatever clocks said."""
     record = told.record
-    return told.gen, told.run, record.attempt, resolved(record), record.t
+    return told.gen, told.run, record.attempt, not resolved(record), record.t
 
 
 def resolved(record: ItemRecord) -> bool:

@@ -84,7 +84,7 @@ def merge(history: History, parts: Iterable[Part]) -> None:
         history.tally.merge(part.tally)
         history.segments.append(part.end)
         history.damage += part.damage
-    seen, begun = BitMap(), BitMap()
+    seen, seen_now, begun = BitMap(), BitMap(), BitMap()
     for key in sorted(claims):
         positions = claims[key]
         fresh = positions - seen
@@ -95,8 +95,8 @@ def merge(history: History, parts: Iterable[Part]) -> None:
         elif key.status in NOTES:
             history.noted |= positions
         if -key.run == history.run:
-            (history.settled if key.status in FINAL else begun).update(positions)
-    begun -= history.settled
+            (history.settled if key.status in FINAL else begun).update(positions - seen_now)
+            seen_now |= positions
     if begun:
         history.open = attempts([part for part in ordered if part.run == history.run], begun)
 

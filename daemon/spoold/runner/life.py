@@ -111,6 +111,7 @@ def _run(spec: JobSpec, channel: Channel, lock: int, log: JobLog) -> Ended:
     resumed = last(ledger.history.jobs, "started") is not None
     for item_id, outcome in pending(ledger.history):
         resolve(ledger, f"{spec.directory}/journal", item_id, outcome, log)
+        ledger.note("resolved", id=item_id, outcome=outcome)  # or the next start would do it again
     try:
         beginning = Beginning(spec, ledger)
     except SpooldError as error:

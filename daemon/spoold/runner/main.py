@@ -263,7 +263,9 @@ class Runner:
         """An operator decided on an item in doubt."""
         n = resolve(self.ledger, f"{self.spec.directory}/journal", item_id, outcome, self.log)
         self.ledger.sync()
-        if n is not None:
+        if n is None:
+            return
+        if outcome == "retry":
             self.feeder.again(n)
         self.standing.resolved(outcome)
 

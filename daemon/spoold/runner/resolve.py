@@ -24,7 +24,7 @@ _DOUBTS: Final = re.compile(rb'","s":"in-doubt"')
 
 
 def pending(history: History) -> list[tuple[str, str]]:
-    """Ids and outcomes (ok, retry) that were decided on in the newest run, the oldest first."""
+    """Ids and outcomes (ok, retry) that were decided on in the newest run and not carried out, the oldest first."""
     found: list[tuple[str, str]] = []
     for record in history.jobs:
         fields = record.fields
@@ -32,11 +32,13 @@ def pending(history: History) -> list[tuple[str, str]]:
             found = []
             control = fields.get("control")
             fields = control if fields.get("mode") == "resolve" and isinstance(control, dict) else {}
-        elif record.event != "resolve":
+        elif record.event not in ("resolve", "resolved"):
             continue
-        item_id, outcome = fields.get("id"), fields.get("outcome")
-        if isinstance(item_id, str) and isinstance(outcome, str):
-            found.append((item_id, outcome))
+        decision = fields.get("id"), fields.get("outcome")
+        if record.event == "resolved":
+            found = [one for one in found if one != decision]
+        elif isinstance(decision[0], str) and isinstance(decision[1], str):
+            found.append((decision[0], decision[1]))
     return found
 
 
@@ -63,7 +65,7 @@ def find(journal: str, history: History, item_id: str) -> ItemRecord | None:
 
 
 def resolve(ledger: Ledger, journal: str, item_id: str, outcome: str, log: JobLog) -> int | None:
-    """Carry out a decision; the position of the item if it is to run again.
+    """Carry out a decision; the position of the item, or None if it is not in doubt.
 
     Raises:
         JournalError: a segment can't be read, or the decision can't be recorded.
@@ -80,10 +82,11 @@ def resolve(ledger: Ledger, journal: str, item_id: str, outcome: str, log: JobLo
         history.settled.add(n)
         history.tally.add("ok", None, n, item_id)
     else:
-        error = msgspec.json.encode(RetryError(RESOLVED, "an operator chose to run it again"))
-        ledger.item(n, item_id, "retry", attempt=record.attempt, error=error, line=record.line, wait=0.0)
+        # a number above that of the attempt in doubt, so that it is the newer record of the two
+        error = msgspec.json.encode(RetryError(RESOLVED, "an operator chose to run it again", free=True))
+        ledger.item(n, item_id, "retry", attempt=record.attempt + 1, error=error, line=record.line, wait=0.0)
         history.settled.discard(n)
         history.open[n] = Attempt(tries_ended=record.attempt, resolved=True)
     history.in_doubt.discard(n)
     log.info(f"resolved by an operator: {outcome} is true of the item {printable(item_id)}, which was in doubt")
-    return n if outcome == "retry" else None
+    return n
