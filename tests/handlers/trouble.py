@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import mmap
 import os
 import signal
@@ -244,3 +245,39 @@ def _effect(item: dict[str, Any]) -> Any:
     time.sleep(item.get("seconds", 0.0))
     hangs({"id": f"after {item['id']}", "how": item.get("how", "not")})
     return item["id"]
+
+
+KINDS: dict[str, type[Exception]] = {
+    "connection": ConnectionError,
+    "pipe": BrokenPipeError,
+    "elsewhere": type("ConnectionError", (Exception,), {}),
+    "limited": SubError,
+    "value": ValueError,
+}
+"""What `raises` may raise; the third is how a library calls its own."""
+
+
+def raises(item: dict[str, Any], ctx: Item) -> int:
+    """Take as long as the item says, then raise what it says, before its attempt number `ok_at`; else the attempt."""
+    time.sleep(item.get("seconds", 0.0))
+    if "raise" in item and ctx.attempt < item.get("ok_at", 1_000_000):
+        raise KINDS[item["raise"]](item.get("message", "refused"))
+    return ctx.attempt
+
+
+def refuses(item: dict[str, Any]) -> None:
+    """Raise at once."""
+    raise ConnectionError("refused")
+
+
+def obeys(item: dict[str, Any], ctx: Item) -> int:
+    """Do as the file VERDICTS says: raise the kind of exception that stands there under the item's id, with its message.
+
+    Each attempt is told to the ledger.
+    """
+    note(item)
+    with open(os.environ["VERDICTS"]) as file:
+        verdict = json.load(file).get(str(item["id"]))
+    if verdict is not None:
+        raise KINDS[verdict[0]](verdict[1])
+    return ctx.attempt

@@ -54,7 +54,7 @@ def try_(session: Session, file: str, items: int) -> int:
     with open(read_end, encoding="utf-8") as told:
         for one in map(json.loads, told):
             tried += "id" in one
-            failed += "result" not in one
+            failed += "result" not in one and one.get("status") != "skipped"
             _show(session, one)
     status = child.wait()
     if status not in (0, 1):
@@ -83,8 +83,11 @@ def _show(session: Session, one: dict[str, Any]) -> None:
     elif "load" in one:
         say("the handler can't be loaded:")
         _lines(one["load"])
+    elif one.get("status") == "skipped":
+        click.echo(f"{printable(one['id'])}: skipped{_took(one)}: {printable(one['error']['message'], 4000)}")
     elif "error" in one:
-        click.echo(f"{printable(one['id'])}: failed{_took(one)}")
+        again = f"; a job would try it again, {one['wait']:.3g} s later" if one["status"] == "retry" else ""
+        click.echo(f"{printable(one['id'])}: failed{_took(one)}{again}")
         _lines(one["error"])
     else:
         text = safe_json(json.dumps(one["result"], ensure_ascii=False))

@@ -26,6 +26,7 @@ from spoold.worker.context import Item
 from spoold.worker.line import Line, new_line
 from spoold.worker.notes import Notes
 from spoold.worker.outcome import encode_error, encode_result, plain_error
+from spoold.worker.verdict import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ def main() -> int:
     with open(told, "wb", buffering=0) as out:
         try:
             prepare_process(spec, 0)
-            handler = load(spec.handler, spec.params)
+            handler = load(spec.handler, spec.params, spec.retry.on)
         except Exception as error:  # noqa: BLE001 - the handler's import may raise anything; that is the answer
             own = isinstance(error, SpooldError)
             why = plain_error("", str(error)) if own else encode_error(error)
@@ -49,7 +50,7 @@ def main() -> int:
                 if fault is None:
                     _tell(out, id=item_id, **_tried(spec, handler, item_id, raw))
                 else:
-                    _tell(out, id=item_id, ms=None, error=msgspec.Raw(plain_error("malformed", fault)))
+                    _tell(out, id=item_id, ms=None, status="failed", error=msgspec.Raw(plain_error("malformed", fault)))
         except SpooldError as error:
             _tell(out, source=str(error))
             return 1
@@ -85,7 +86,8 @@ def _items(spec: JobSpec) -> Iterator[tuple[str, bytes, str | None]]:
 def _tried(spec: JobSpec, handler: Handler, item_id: str, raw: bytes) -> dict[str, Any]:
     """What became of an item."""
     began = perf_counter()
-    result = error = None
+    result: bytes | None = None
+    caught: BaseException | None = None
     try:
         item = msgspec.json.decode(raw)
         if handler.wants_context:
@@ -96,11 +98,15 @@ def _tried(spec: JobSpec, handler: Handler, item_id: str, raw: bytes) -> dict[st
         result = encode_result(value, spec.result_limit)
     except KeyboardInterrupt:
         raise
-    except BaseException as caught:  # noqa: BLE001 - whatever an item raises is that item's alone, also SystemExit
-        error = encode_error(caught)
+    except BaseException as error:  # noqa: BLE001 - whatever an item raises is that item's alone, also SystemExit
+        caught = error
     ms = round((perf_counter() - began) * 1e3, 2)
     sys.stdout.flush()
-    return {"ms": ms, "error": msgspec.Raw(error)} if error else {"ms": ms, "result": msgspec.Raw(result or b"null")}
+    if caught is None:
+        return {"ms": ms, "result": msgspec.Raw(result or b"null")}
+    verdict = Judge(spec.retry, handler.transient).judge(caught, None, None, 0.5)
+    why = msgspec.Raw(encode_error(caught, kind=verdict.kind))
+    return {"ms": ms, "status": verdict.status, "wait": verdict.wait, "error": why}
 
 
 def _forget(_status: str, _result: bytes, _durable: bool) -> None:  # noqa: FBT001 - see worker.notes.Write

@@ -31,13 +31,13 @@ class Deadline:
         self._late = False
 
     def arm(self) -> None:
-        """An attempt begins; whatever the one before did to the signal is undone."""
+        """An attempt begins; whatever the one before did to the signal is undone, and one that it held up is past."""
         if self.seconds is None:
             return
-        self._late = False
-        self._armed = True
         signal.signal(signal.SIGALRM, self._ring)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM,))
+        self._late = False
+        self._armed = True
         self._line[STARTED] = monotonic_ns()
         signal.setitimer(signal.ITIMER_REAL, self.seconds)
 

@@ -158,9 +158,7 @@ class Worker:
                     self.deadline.arm()
                     value = handler.call(item)
             finally:
-                self.deadline.disarm()
-                if self.notes is not None:
-                    self.notes.close()
+                self.end_attempt()
             if self.forked:
                 exit_now(0)
             self.flush_streams()
@@ -168,7 +166,14 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - whatever an item raises is that item's alone, also SystemExit
             if self.forked:
                 exit_now(1)
+            self.end_attempt()  # again: what was raised may have cut the first time short
             return None, error
+
+    def end_attempt(self) -> None:
+        """From here on its time does not run out, and nothing that it left behind is recorded."""
+        self.deadline.disarm()
+        if self.notes is not None:
+            self.notes.close()
 
     def spared(self, result: bytes | None, error: BaseException | None) -> tuple[bytes | None, BaseException | None]:
         """The outcome of an attempt, unless the kernel killed what it had started for want of memory."""
