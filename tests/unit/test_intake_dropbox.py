@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from spoold.supervisor.drop import Drop
-from spoold.supervisor.dropbox import Dropbox
+from spoold.supervisor.dropbox import UNCHANGED, Dropbox
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -143,12 +143,14 @@ def test_without_leases_two_seconds_without_change(folder: Path) -> None:
 
 @as_root
 def test_unreadable_for_the_daemon(folder: Path) -> None:
-    """A file that the daemon may not read is refused, not waited for."""
+    """A file that the daemon may not read is refused once it has stayed so for two seconds, not waited for."""
     (folder / "a.yaml").write_bytes(b"secret")
     (folder / "a.yaml").chmod(0o400)
 
     def test() -> None:
-        found = box_of(folder).look("a.yaml", 0.0)
+        box = box_of(folder)
+        assert box.look("a.yaml", 0.0) is None
+        found = box.look("a.yaml", UNCHANGED)
         assert found is not None
         assert "may not read it" in getattr(found, "what", "")
 

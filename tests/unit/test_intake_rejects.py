@@ -10,6 +10,7 @@ import pytest
 
 from spoold.spool import Spool
 from spoold.supervisor.config import Limits
+from spoold.supervisor.dropbox import UNCHANGED
 from spoold.supervisor.intake import Intake
 
 GOOD = b"handler: a.b:c\nsource: {type: range, stop: 5}\n"
@@ -30,8 +31,9 @@ def rejected(spool: Spool, name: str = "x.yaml", *, limits: Limits | None = None
     intake.recover()
     scan = intake.scan(0.0)
     assert scan.accepted == ["zgood"]
+    later = intake.scan(UNCHANGED)  # owner, mode and links may still be set by who is dropping it
     assert os.listdir(spool.incoming) == []
-    ((shown, reason),) = scan.rejected
+    ((shown, reason),) = scan.rejected + later.rejected
     assert shown.isprintable()
     assert reason.isprintable()
     assert Path(spool.rejected, f"{name}.error").read_text() == f"{reason}\n"
@@ -97,6 +99,20 @@ def test_unreadable(spool: Spool) -> None:
     os.chmod(f"{spool.incoming}/x.yaml", 0)
     assert "mode 0000" in rejected(spool)
     assert os.stat(f"{spool.rejected}/x.yaml").st_size == len(GOOD)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_that_gets_its_owner_last_is_taken(spool: Spool) -> None:
+    """What `install -o` copies in belongs to somebody else for a moment, and is not rejected for that."""
+    path = Path(spool.incoming, "x.yaml")
+    path.write_bytes(GOOD)
+    os.chown(path, 12345, -1)
+    intake = Intake(spool, Limits(), 8, budget=60)
+    intake.recover()
+    assert intake.scan(0.0).rejected == []
+    os.chown(path, 0, -1)
+    later = intake.scan(1.0)
+    assert (later.accepted, later.rejected) == (["x"], [])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

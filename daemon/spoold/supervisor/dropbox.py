@@ -131,14 +131,17 @@ class Dropbox:
         if self._stuck.get(name) == one:
             return None
         # A size past the cap may be a file that is being written: told when it is complete.
-        if not one.regular or (one.size <= self._cap and unfit(one, self._owners, self._cap)):
+        if not one.regular:
             return self._refuse(name, one)
+        if one.size <= self._cap and unfit(one, self._owners, self._cap):
+            return self._refuse(name, one) if self._lasts(name, one, now) else None
         try:
             descriptor = open_nofollow(name, dir_fd=self._fd)
         except FileNotFoundError:
             return None
         except PermissionError:
-            return self._refuse(name, one, ("the daemon may not read it", "chmod it, or give it to the daemon's user"))
+            why = "the daemon may not read it", "chmod it, or give it to the daemon's user"
+            return self._refuse(name, one, why) if self._lasts(name, one, now) else None
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO, errno.ENODEV):
                 return None  # it became something else since stat; the next look sees it
@@ -147,6 +150,14 @@ class Dropbox:
             return self._read(descriptor, name, one, now)
         finally:
             os.close(descriptor)
+
+    def _lasts(self, name: str, one: Identity, now: float) -> bool:
+        """Whether a file has stayed for a while as it is: who copies one here sets owner and mode last."""
+        wait = self._waiting.get(name)
+        if wait is None or wait.identity != one:
+            self._waiting[name] = _Wait(one, now, writer=False)
+            return False
+        return now - wait.since >= UNCHANGED
 
     def _read(self, descriptor: int, name: str, one: Identity, now: float) -> Drop | Refusal | None:
         if not self._complete(descriptor, name, one, now):
@@ -179,6 +190,7 @@ class Dropbox:
         return held is None and (name in self._settled or now - wait.since >= UNCHANGED)
 
     def _refuse(self, name: str, one: Identity, why: tuple[str, str] | None = None) -> Refusal:
+        self._waiting.pop(name, None)
         what, remedy = why or unfit(one, self._owners, self._cap) or ("it can't be taken", "drop it again")
         return Refusal(self.folder, name, one, what, remedy)
 
