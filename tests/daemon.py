@@ -32,7 +32,11 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = DEADLIN
 
 
 class Daemon:
-    """A spool, and the daemons that are started on it, one after the other."""
+    """A spool, and the daemons that are started on it, one after the other.
+
+    Attributes:
+        before: what is put before their command.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,6 +45,7 @@ class Daemon:
         self.env["LEDGER"] = str(folder / "ledger")
         self.process: subprocess.Popen[bytes] | None = None
         self.shared = False
+        self.before: tuple[str, ...] = ()
         (self.spool / "incoming").mkdir(parents=True, mode=0o755)
 
     # ------------------------------------------------------------------ processes
@@ -52,7 +57,7 @@ class Daemon:
             self.env["SPOOLD_CONFIG"] = str(self.folder / "spoold.yaml")
         log = self.spool / "log" / "spoold.log"
         before = log.stat().st_size if log.exists() else 0
-        command = [sys.executable, "-m", "spoold", "--spool", str(self.spool), *options]
+        command = [*self.before, sys.executable, "-m", "spoold", "--spool", str(self.spool), *options]
         with (self.folder / "stderr").open("ab") as stderr:
             self.process = subprocess.Popen(
                 command,

@@ -14,7 +14,7 @@ from typing import Any
 
 from basic import note  # type: ignore[import-not-found]  # beside this file: `cwd` is first on the path
 
-from spoold import Fatal, Item, RetryLater, Skip
+from spoold import Fatal, Item, RetryLater, Skip, retry
 
 
 class RateLimitedError(Exception):
@@ -102,7 +102,8 @@ def hungry(item: dict[str, Any]) -> Any:
                 file.truncate(size)
                 _touch(mmap.mmap(file.fileno(), size))
         case "child":
-            code = f"import mmap; m = mmap.mmap(-1, {size})\nfor i in range(0, {size}, 4096): m[i] = 1"
+            code = f"import mmap, time; m = mmap.mmap(-1, {size})\nfor i in range(0, {size}, 4096): m[i] = 1"
+            code += f"\ntime.sleep({item.get('hold', 0)})"
             subprocess.run([sys.executable, "-c", code], check=False)
         case "caught":
             try:
@@ -123,7 +124,8 @@ _LEAK: list[bytearray] = []
 
 
 def leaks(item: dict[str, Any]) -> int:
-    """Keep some MiB for ever; the process."""
+    """Keep some MiB for ever, and take as long as the item says; the process."""
+    time.sleep(item.get("seconds", 0.0))
     _LEAK.append(bytearray(b"x") * (item.get("mib", 1) << 20))
     return os.getpid()
 
@@ -134,8 +136,10 @@ def process(item: dict[str, Any]) -> int:
 
 
 def stamps(item: dict[str, Any]) -> float:
-    """When it ran, in seconds of the monotonic clock."""
-    return time.monotonic()
+    """Take as long as the item says; when it began, in seconds of the monotonic clock."""
+    began = time.monotonic()
+    time.sleep(item.get("seconds", 0.0))
+    return began
 
 
 def charges(item: dict[str, Any], ctx: Item) -> Any:
@@ -281,3 +285,89 @@ def obeys(item: dict[str, Any], ctx: Item) -> int:
     if verdict is not None:
         raise KINDS[verdict[0]](verdict[1])
     return ctx.attempt
+
+
+def holds(item: dict[str, Any], ctx: Item) -> None:
+    """Take as long as the item says, or do what `fails` does."""
+    time.sleep(item.get("seconds", 0.0))
+    if "raise" in item:
+        fails(item, ctx)
+
+
+@retry(ConnectionError, attempts=3, wait=0, jitter=0)
+def call(item: dict[str, Any]) -> int:
+    """A call that does not pass the first `times` times; tell the ledger of each."""
+    note(item)
+    if count(str(item["id"])) <= item.get("times", 1_000_000):
+        raise ConnectionError("refused")
+    return 1
+
+
+def flaky(item: dict[str, Any]) -> int:
+    """Make a call that is made again by itself."""
+    return call(item)
+
+
+def masks(item: dict[str, Any]) -> Any:
+    """Keep signals out for as long as the item says, and leave it so."""
+    if "seconds" in item:
+        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+        time.sleep(item["seconds"])
+    note(item)
+    return item["id"]
+
+
+def ends_all(item: dict[str, Any]) -> int:
+    """Tell the ledger; take as long as the item says, the fatal one until three have begun; end the job if it says so."""
+    note(item)
+    if item.get("fatal") and "seconds" not in item:
+        _wait_for_begun(3)
+    time.sleep(item.get("seconds", 0.0))
+    if item.get("fatal"):
+        raise Fatal("the licence ran out")
+    return 1
+
+
+def _wait_for_begun(number: int) -> None:
+    while True:
+        with open(os.environ["LEDGER"]) as file:
+            if len(file.readlines()) >= number:
+                return
+        time.sleep(0.001)
+
+
+def eats(item: dict[str, Any]) -> int:
+    """Use memory as the item says; the process, which the ledger is told at the beginning."""
+    note({"id": f"{item['id']} {os.getpid()}"})
+    match item.get("how"):
+        case "hoard":
+            hoard: list[bytes] = []
+            while len(hoard) < item["mib"] << 12:
+                hoard.append(b"%256d" % len(hoard))
+        case "over":
+            try:
+                eats({**item, "how": "hoard"})
+            except MemoryError as error:
+                raise RuntimeError("no room") from error
+        case _ if "mib" in item:
+            hungry(item)
+        case _:
+            pass
+    return os.getpid()
+
+
+class Greedy:
+    """Uses memory while it is made, as its parameters say."""
+
+    def __init__(self, how: str, mib: int) -> None:
+        eats({"id": "made", "how": how, "mib": mib})
+
+    def __call__(self, item: dict[str, Any]) -> None:
+        """Never called."""
+
+
+def worn(item: dict[str, Any]) -> None:
+    """Tell the ledger which process ran it; fail the first `times` times."""
+    note({"id": os.getpid()})
+    if count(f"worn-{item['id']}") <= item["times"]:
+        raise ConnectionError("refused")

@@ -106,7 +106,7 @@ def test_hangs_that_cost_workers_are_poison(serving: Daemon) -> None:
 
 def test_neighbours_in_the_same_chunk_are_not_blamed(serving: Daemon) -> None:
     """What waits behind a hanging item runs once, in another worker, also where every death is one too many."""
-    many = [{"id": n} for n in range(400)]
+    many: list[dict[str, Any]] = [{"id": n} for n in range(400)]
     many[200] |= {"how": "c"}
     many[300] |= {"how": "python"}
     source = {"type": "items", "items": many}
@@ -149,6 +149,15 @@ def test_a_handler_with_a_use_for_sigalrm(serving: Daemon) -> None:
     source = {"type": "items", "items": items}
     serving.finish("alarms", handler="trouble:alarms", workers=1, timeout="10s", source=source)
     assert [row["result"] for row in serving.results("alarms")] == [[True, True]] * 5
+
+
+def test_a_timeout_that_signal_masks_held_up_is_nobody_elses(serving: Daemon) -> None:
+    """An item that ends late, but before it is killed, is ok; the alarm meant for it does not strike the next one."""
+    items = [{"id": n, **({"seconds": 0.2} if n % 2 else {})} for n in range(10)]
+    source = {"type": "items", "items": items}
+    serving.finish("late", handler="trouble:masks", workers=1, timeout="100ms", source=source)
+    assert sorted(map(int, serving.ledger("late"))) == list(range(10))
+    assert serving.report("late")["ok"] == 10
 
 
 def test_no_timeout_no_alarm(serving: Daemon) -> None:

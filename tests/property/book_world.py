@@ -7,7 +7,7 @@ dropped. Everything that the book decides is checked against the truth as it is 
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from spoold.core import book as b
 from spoold.core.ending import IN_DOUBT, MEMORY, POISONOUS, TIMEOUT, WORKER_DIED, Ending
@@ -71,6 +71,10 @@ class Worker:
         """Items from the chunk's beginning whose attempt ended."""
         ns = self.inbox[0].ns
         return next((i for i, n in enumerate(ns) if n not in self.written), len(ns))
+
+    def in_order(self) -> bool:
+        """Whether the first item begun is the first not ended, and nothing is waited for, as in a real worker."""
+        return not self.waits and self.inbox[0].ns[self.prefix()] == self.begun[0]
 
     def can_go_on(self) -> bool:
         """Whether it can begin an item, or tell that it is done with a chunk."""
@@ -142,7 +146,8 @@ class World:
         if trip is not None:
             assert self.book.closing >= (b.Closing.FAIL if trip.fatal else b.Closing.PAUSE)
             if self.tripped is None:
-                self.tripped = self.told_failed, len(self.workers)
+                dead = sum(isinstance(event, b.Died) for event in self.events)
+                self.tripped = self.told_failed, len(self.workers) + dead
 
     def note_death(self, event: b.Died) -> None:
         """What the book must say of this death."""
@@ -151,7 +156,8 @@ class World:
         for n in event.doubtful:
             self.owed[n] = [("in-doubt", IN_DOUBT)]
         blamed = () if event.cause is b.Cause.OURS else event.suspects
-        self.lone |= set(blamed) - event.doubtful.keys()
+        if event.cause is not b.Cause.TIMEOUT or len(blamed) > 1:
+            self.lone |= set(blamed)
         if len(blamed) == 1 and blamed[0] not in event.doubtful:
             self.owed[blamed[0]] = self.expected(blamed[0], event)
 
@@ -166,6 +172,7 @@ class World:
         if event.cause is b.Cause.ITEM:
             return [("died", WORKER_DIED)] + [("quarantined", POISONOUS)] * poisonous
         another = self.book.policy.timeouts and item.past.attempt < self.book.policy.attempts
+        self.lone.discard(n)
         if another and not poisonous:
             wait = self.book.policy.wait(item.past.attempt, event.luck)
             item.past = replace_past(item.past, attempt=item.past.attempt + 1)
@@ -212,20 +219,25 @@ class World:
                     assert not self.workers[slot].inbox, "retired with work on its hands"
                     assert not self.workers[slot].retired, "retired twice"
                     self.workers[slot].retired = True
-            case b.Grant(slot, failures):
-                self.grant(slot, failures)
+            case b.Grant(slot, failures, go):
+                self.grant(slot, failures, go=go)
             case b.End():
                 self.ends += 1
                 assert not self.workers
 
-    def grant(self, slot: int, failures: int) -> None:
-        """A worker may go on; if nothing may begin, it must know that before."""
+    def grant(self, slot: int, failures: int, *, go: bool) -> None:
+        """A worker may go on, then nothing may begin that it does not know of; or it may have less than before."""
         worker = self.workers.get(slot)
-        if worker is not None:
+        if worker is None:
+            return
+        if go:
             assert failures > worker.failures
             may_begin = worker.inbox and not worker.stop
             assert not (may_begin and (self.book.closing or self.now < self.held)), "told to go on, then to stop"
-            worker.credit, worker.waits = failures, False
+            worker.waits = False
+        else:
+            assert failures < worker.credit
+        worker.credit = failures
 
     def feed(self, slot: int, size: int) -> None:
         """Take from the plan, which may hesitate, have few items at hand, or wait for what it gave."""
@@ -266,7 +278,7 @@ class World:
         if worker is not None:
             assert worker.loaded
             assert not worker.retired
-            if chunk.past(0) is not None and chunk.past(0).strikes:
+            if self.items[chunk.ns[0]].past.strikes:
                 assert not worker.life, "out of memory, and tried again where others ran before"
             if not worker.inbox:
                 worker.stop = False
@@ -311,7 +323,6 @@ class World:
             self.acknowledge(slot, 0.0, last=True)
             return
         assert self.now >= self.held, "begun while the job is held"
-        assert worker.credit > worker.failures
         n = worker.unbegun()[0]
         assert n not in self.running, "an item twice at once"
         self.running.add(n)
@@ -336,6 +347,7 @@ class World:
         self.running.remove(n)
         worker.written.add(n)
         ending = self.verdict(n, how, wait, luck)
+        ending.starved = how == "memory"
         worker.endings.append(ending)
         worker.starved |= how == "memory"
         worker.failures += ending.status == "failed"
@@ -353,11 +365,13 @@ class World:
             case "later" | "hold":
                 ending = Ending(n, "retry", "RetryLater", "", wait, free, hold=how == "hold")
             case "memory" if not past.strikes:
-                ending = Ending(n, "retry", MEMORY, "", 0.0, replace_past(past, strikes=1))
+                ending = Ending(n, "retry", MEMORY, "", 0.0, replace_past(past, strikes=1), starved=True)
             case "skipped" | "in-doubt":
                 ending = Ending(n, how, "Skip")
             case _:
-                ending = Ending(n, "failed", MEMORY if how == "memory" else "ValueError", "bad")
+                starved = how == "memory"
+                ending = Ending(n, "failed", MEMORY if starved else "ValueError", "bad", starved=starved)
+        self.lone.discard(n)
         if ending.again:
             assert ending.past is not None
             item.past, item.due = ending.past, self.now + ending.wait
@@ -403,9 +417,7 @@ class World:
         if worker.retired and not worker.loaded:
             cause = b.Cause.OURS
         why = dict.fromkeys(doubtful, "it was killed")
-        self.events.append(
-            b.Died(slot, settled, tuple(worker.begun), "killed", cause, endings, why, pasts, luck)
-        )
+        self.events.append(b.Died(slot, settled, tuple(worker.begun), "killed", cause, endings, why, pasts, luck))
 
     # ------------------------------------------------------------------ time
 
@@ -437,7 +449,8 @@ class World:
             self.decide_next()
         if self.book.ended:
             return
-        if not any([self.step_fairly(slot) for slot in list(self.workers)]):
+        steps = [self.step_fairly(slot) for slot in list(self.workers)]
+        if not any(steps):
             wake = self.book.wake_at()
             assert wake is not None, "nothing will ever happen again"
             self.pass_time(wake - self.now)
@@ -467,7 +480,10 @@ class World:
     def check_nobody_forgotten(self) -> None:
         """Who asked was answered; who is past the workers wanted was told to go; who idles has a reason."""
         book = self.book
-        assert not any(worker.waits for worker in self.workers.values())
+        workers = self.workers.values()
+        assert not any(worker.waits for worker in workers)
+        unused = sum(max(0, worker.credit - worker.failures) for worker in workers)
+        assert unused <= book.failures.allowance + len(workers), "more may fail than the limits allow"
         for slot in book.live():
             assert slot.outstanding or not slot.recalled
             assert slot.number < book.wanted or slot.recalled or slot.state is not b.SlotState.READY

@@ -6,14 +6,14 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spoold.core.tally import Tally
-from spoold.journal.format import FINAL, STATUSES, ItemRecord, item_payload, job_payload
+from spoold.journal.format import FINAL, NOTES, STATUSES, ItemRecord, item_payload, job_payload
 from spoold.journal.history import Attempt, History
 from spoold.journal.order import ordered
 from spoold.journal.part import Task, read_part
@@ -40,8 +40,13 @@ class Entry:
     ms: float | None
     result: bool
     due: float | None
+    error: dict[str, Any] | None
 
 
+ERRORS = st.fixed_dictionaries(
+    {"type": st.sampled_from(["ValueError", "memory", "RetryLater", "Resolved"]), "message": st.just("")},
+    optional={"free": st.just(True), "deferred": st.just(2.5), "hold": st.just(True)},
+)
 entries = st.builds(
     Entry,
     run=st.integers(1, 3),
@@ -52,6 +57,7 @@ entries = st.builds(
     ms=st.none() | st.integers(0, 10**5).map(lambda hundredths: hundredths / 100),
     result=st.booleans(),
     due=st.none() | st.integers(1, 9).map(float),
+    error=st.none() | ERRORS,
 )
 journals = st.lists(entries, max_size=40)
 
@@ -76,6 +82,7 @@ def journal(found: list[Entry]) -> Iterator[str]:
             payload = item_payload(
                 entry.n, b'"id%d"' % entry.n, entry.status, attempt=entry.attempt, t=1.0, ms=entry.ms,
                 result=b"[1]" if entry.result else None, due=entry.due,
+                error=None if entry.error is None or entry.result else msgspec.json.encode(entry.error),
             )  # fmt: skip
             segments[place].append(payload)
         for segment in segments.values():
@@ -98,20 +105,42 @@ def test_replay_says_what_was_written(found: list[Entry]) -> None:
         assert set(history.with_status(status)) == {n for n, entry in won.items() if entry.status == status}
     assert history.results == sum(entry.result and entry.status in FINAL for entry in won.values())
     newest = [entry for entry in found if entry.run == history.run]
-    settled = {entry.n for entry in newest if entry.status in FINAL}
+    settled = {n for n, entry in winners(newest).items() if entry.status in FINAL}
     assert set(history.settled) == settled
-    assert history.open == attempts([entry for entry in newest if entry.n not in settled])
+    assert set(history.noted) == {entry.n for entry in found if entry.status in NOTES}
+    left = [entry for entry in newest if entry.n not in settled]
+    assert set(history.open) == {entry.n for entry in left}
+    for n, attempt in history.open.items():
+        check_attempt(attempt, [(entry, told(entry)) for entry in left if entry.n == n])
 
 
-def attempts(left: list[Entry]) -> dict[int, Attempt]:
-    """The open attempts, counted the plain way."""
-    made = {}
-    for n in {entry.n for entry in left}:
-        retries = [(entry.attempt, entry.due or 0.0) for entry in left if entry.n == n and entry.status == "retry"]
-        tries, due = max(retries, default=(0, 0.0))
-        deaths = sum(entry.n == n and entry.status == "died" for entry in left)
-        made[n] = Attempt(deaths, tries, due or None)
-    return made
+def told(entry: Entry) -> dict[str, Any]:
+    """The error of a record that was written."""
+    return {} if entry.error is None or entry.result else entry.error
+
+
+def check_attempt(attempt: Attempt, own: list[tuple[Entry, dict[str, Any]]]) -> None:
+    """The deaths, strikes and ended attempts of an open item, counted the plain way."""
+    assert attempt.deaths == sum(entry.status == "died" and error.get("type") != "memory" for entry, error in own)
+    starved = [entry for entry, error in own if entry.status in ("died", "retry") and error.get("type") == "memory"]
+    assert attempt.strikes == len(starved)
+    retries = [(entry, error) for entry, error in own if entry.status == "retry"]
+    if not retries:
+        assert (attempt.tries_ended, attempt.due) == (0, None)
+        return
+    newest = max((entry.attempt, entry.due or 0.0) for entry, _ in retries)  # all have one time, so any of them
+    last = [(entry, error) for entry, error in retries if (entry.attempt, entry.due or 0.0) == newest]
+    seen = (attempt.tries_ended, attempt.due, attempt.deferred, attempt.hold, attempt.resolved)
+    assert seen in [
+        (
+            entry.attempt - bool(error.get("free")),
+            entry.due or 1.0,
+            error.get("deferred", 0.0),
+            bool(error.get("hold")),
+            error.get("type") == "Resolved",
+        )
+        for entry, error in last
+    ]
 
 
 @given(journals)

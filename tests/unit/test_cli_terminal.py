@@ -53,6 +53,12 @@ def test_a_running_job_shows_its_progress() -> None:
     assert all(word in line for word in ("2.5/s", "1m30s", "2/4"))
 
 
+def test_waiting_items_are_shown() -> None:
+    """How many items wait for another attempt stands in the row, if any does."""
+    line = next(line for line in drawn(terminal.jobs([job(retrying=1234)])).splitlines() if "running" in line)
+    assert "1,234" in line
+
+
 def test_a_total_that_is_not_known_is_a_question_mark() -> None:
     """Before the source's end was seen nobody knows the total."""
     text = drawn(terminal.jobs([job(total=None, remaining=None, eta_s=None)]))

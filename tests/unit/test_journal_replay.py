@@ -85,7 +85,7 @@ def test_winner(journal: Journal) -> None:
     history = journal.replay()
     assert (set(history.ok), set(history.failed)) == ({1, 3}, {2})
     assert set(history.settled) == {1}
-    assert history.open == {4: Attempt(0, 1, 9.0)}
+    assert history.open == {4: Attempt(tries_ended=1, due=9.0, wait=8.0)}
 
 
 def test_open(journal: Journal) -> None:
@@ -98,7 +98,7 @@ def test_open(journal: Journal) -> None:
     journal.item(3, "retry", attempt=1)
     journal.item(3, "ok", attempt=2)
     journal.item(4, "ok", slot=2, result=b'{"a":"","s":"retry"}')
-    assert journal.replay().open == {1: Attempt(2, 2, 7.5), 2: Attempt()}
+    assert journal.replay().open == {1: Attempt(deaths=2, tries_ended=2, due=7.5, wait=6.5), 2: Attempt()}
 
 
 def test_void_records_do_not_count_as_attempts(journal: Journal) -> None:
@@ -110,7 +110,7 @@ def test_void_records_do_not_count_as_attempts(journal: Journal) -> None:
     segment.note(segment.written(), segment.q)
     journal.item(2, "ok", slot=0)
     history = journal.replay()
-    assert history.open == {1: Attempt(1, 0, None)}
+    assert history.open == {1: Attempt(deaths=1)}
     assert [damage.kind for damage in history.damage] == ["repeated"]
 
 
@@ -213,9 +213,20 @@ def test_seal(journal: Journal) -> None:
     """A sealed history reads back equal, and is taken instead of the segments."""
     journal.job("accepted", mode="drop")
     journal.item(1, "ok", ms=2.0, result=b"1")
-    journal.item(2, "retry", due=4.0)
+    error = b'{"type":"RetryLater","message":"","free":true,"deferred":2.5,"hold":true}'
+    journal.item(2, "retry", due=4.0, error=error)
+    journal.item(3, "retry", attempt=2, error=b'{"type":"Resolved","message":"","free":true}')
+    journal.item(4, "died", slot=0, error=b'{"type":"memory","message":"","worker":1}')
+    journal.item(5, "save", result=b"[1]")
     journal.job("block", block=0, items=2, digest="aa")
     history = journal.replay()
+    assert history.open == {
+        2: Attempt(due=4.0, wait=3.0, deferred=2.5, hold=True),
+        3: Attempt(tries_ended=1, due=1.0, resolved=True),
+        4: Attempt(strikes=1),
+        5: Attempt(),
+    }
+    assert set(history.noted) == {5}
     write_seal(str(journal.dir), history)
     assert read_seal(str(journal.dir), job="demo") == history == journal.replay()
 

@@ -159,11 +159,15 @@ class Book:
         """Whether nothing that was taken from the plan is open."""
         return not self.back and not self.waiting and not self.outstanding()
 
+    def nothing_left(self) -> bool:
+        """Whether every item is settled, as far as anybody knows of the source's end."""
+        return self.all_settled() and (self.exhausted or self.upcoming == 0)
+
     def wake_at(self) -> float | None:
         """When there will be something to decide on though nothing happens; None: never."""
         if self.ended or self.closing:
             return None
-        times = [self.waiting.next_due, self.rate.next_at if self.back or not self.exhausted else None]
+        times = [self.waiting.next_due, self.rate.next_at if self.back or self.waiting or not self.exhausted else None]
         return min((time for time in times if time is not None and time > self.now), default=None)
 
     def new_key(self) -> int:
@@ -214,6 +218,7 @@ def decide(book: Book, event: Event, now: float) -> Outcome:
     _take_in(book, event, out)
     if (trip := book.failures.tripped()) is not None:
         book.close(Closing.FAIL if trip.fatal else Closing.PAUSE, trip.reason)
+    _rein_in(book, out)
     schedule(book, out)
     if isinstance(event, Acked) and event.waits:  # last: it finds out first that it has to stop
         _grant(book, book.slots[event.slot], out)
@@ -227,7 +232,7 @@ def _take_in(book: Book, event: Event, out: Outcome) -> None:
         case LoadFailed(slot, error):
             _load_failed(book, slot, error)
         case Acked():
-            _acked(book, event, out)
+            _acked(book, event)
         case Died():
             if died(book, event, out):
                 _blame_handler(book, book.slots[event.slot], f"a worker ended before it began an item: {event.why}")
@@ -272,7 +277,7 @@ def _blame_handler(book: Book, slot: Slot, error: str) -> None:
         book.close(Closing.FAIL, error)
 
 
-def _acked(book: Book, event: Acked, out: Outcome) -> None:
+def _acked(book: Book, event: Acked) -> None:
     slot = book.slots[event.slot]
     chunk = next(chunk for chunk in slot.outstanding if chunk.key == event.key)
     before = slot.done.get(event.key, 0)
@@ -322,9 +327,21 @@ def _give_back(book: Book, slot: Slot, chunk: Chunk, done: int) -> None:
 def _grant(book: Book, slot: Slot, out: Outcome) -> None:
     """Let the worker have its share of the failures that the limits still allow, and one in any case.
 
-    The nearer a limit, the smaller the share; in the end each worker asks after every failure, so that those in flight
-    are all that can fail once the limit is passed.
+    What all workers may have together never exceeds the allowance by more than one each, and that one is in flight.
     """
-    share = max(1, book.failures.allowance // (4 * len(book.live())))
-    slot.credit = max(slot.credit, slot.failed + share)
+    allowance, live = book.failures.allowance, book.live()
+    others = sum(other.unused() for other in live if other is not slot)
+    slot.credit = slot.failed + max(1, min(allowance // len(live), allowance - others))
     out.actions.append(Grant(slot.number, slot.credit))
+
+
+def _rein_in(book: Book, out: Outcome) -> None:
+    """Where workers may have more failures than the limits allow by now, take back what they did not use."""
+    allowance, live = book.failures.allowance, book.live()
+    if sum(slot.unused() for slot in live) <= allowance:
+        return
+    share = max(1, allowance // len(live))
+    for slot in live:
+        if slot.unused() > share:
+            slot.credit = slot.failed + share
+            out.actions.append(Grant(slot.number, slot.credit, go=False))

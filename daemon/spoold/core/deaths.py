@@ -48,7 +48,6 @@ def _take_back(book: Book, chunk: Chunk, done: int, event: Died, endings: dict[i
         if ending is not None:
             book.put_off(chunk, i, ending.wait, ending.past)
         elif n in event.doubtful:
-            book.deaths.pop(n, None)
             _record(book, out, Record(chunk, i, "in-doubt", IN_DOUBT, event.doubtful[n], event.slot))
         elif n in suspects:
             _blame(book, chunk, i, event, out, alone=chunk.alone or len(suspects) == 1)
@@ -92,7 +91,6 @@ def _killed(book: Book, chunk: Chunk, i: int, event: Died, out: Outcome) -> None
     _record(book, out, Record(chunk, i, "died", TIMEOUT if late else WORKER_DIED, event.why, event.slot))
     past = chunk.past(i) or Past()
     if count >= book.poison and (not late or _another(book, past)):
-        del book.deaths[n]
         message = f"its worker died {count} times, at last: {event.why}"
         _record(book, out, Record(chunk, i, "quarantined", POISONOUS, message, event.slot))
     elif not late:
@@ -102,15 +100,16 @@ def _killed(book: Book, chunk: Chunk, i: int, event: Died, out: Outcome) -> None
         _record(book, out, Record(chunk, i, "retry", TIMEOUT, event.why, event.slot, wait))
         book.put_off(chunk, i, wait, msgspec.structs.replace(past, attempt=past.attempt + 1))
     else:
-        del book.deaths[n]
         _record(book, out, Record(chunk, i, "failed", TIMEOUT, event.why, event.slot))
 
 
 def _record(book: Book, out: Outcome, record: Record) -> None:
     out.records.append(record)
     if record.status in ("failed", "quarantined"):
+        book.deaths.pop(record.n, None)
         book.failures.failed(record.kind, record.message)
     elif record.status == "in-doubt":
+        book.deaths.pop(record.n, None)
         book.failures.skipped()
 
 

@@ -32,7 +32,9 @@ def schedule(book: Book, out: Outcome) -> None:
 
 
 def _take_due(book: Book) -> None:
-    """Items whose next attempt is due come before anything new."""
+    """Items whose next attempt is due come before anything new; together, once somebody has use for them."""
+    if len(book.back) > DEPTH * book.wanted:
+        return
     due = book.waiting.pop_due(book.now)
     book.back += [chunk for chunk in due if chunk.alone]
     together = [chunk for chunk in due if not chunk.alone]
@@ -105,31 +107,35 @@ def _fill(book: Book, out: Outcome) -> None:
 
     Where a rate is set, nobody has more than one: what a worker holds may start at any moment.
     """
-    allowed = max(0, min(book.rate.free(book.now), book.failures.horizon - book.outstanding()))
+    allowed = book.rate.free(book.now)
     depth_now = DEPTH if book.pace.quick and not book.rate.limited else 1
     slots = book.fillable()
     expected = {slot.number: len(slot.outstanding) for slot in slots}
+    room = {slot.number: slot.room(book.recycle.items) for slot in slots}
     for depth in range(1, depth_now + 1):
         short = [slot for slot in slots if expected[slot.number] < depth]
         for sharers, slot in zip(range(len(short), 0, -1), short, strict=True):
             if not allowed:
                 return
-            if not any(chunk.alone for chunk in slot.outstanding):
-                sent = _serve(book, slot, sharers, allowed, out)
+            if slot.state is SlotState.READY and not any(chunk.alone for chunk in slot.outstanding):
+                most = min(allowed, room[slot.number])
+                sent = _serve(book, slot, sharers, most, out, idle=not expected[slot.number])
                 allowed -= sent
+                room[slot.number] -= sent
                 expected[slot.number] += sent > 0
 
 
-def _serve(book: Book, slot: Slot, sharers: int, allowed: int, out: Outcome) -> int:
-    """One chunk for the slot, or the order to take one from the plan; how many items it may be at most, 0: none."""
+def _serve(book: Book, slot: Slot, sharers: int, allowed: int, out: Outcome, *, idle: bool) -> int:
+    """One chunk for the slot, or the order to take one from the plan; how many items it may be at most, 0: none.
+
+    It is idle if it has nothing, and nothing is on its way from the plan.
+    """
     most = min(book.pace.size, allowed)
-    if book.recycle.items is not None:
-        most = min(most, book.recycle.items - slot.given)
     if most < 1:
         return 0
-    index = _suitable(book, slot)
+    index = _suitable(book, slot, idle=idle)
     if index is None:
-        return 0 if _reserved(book, slot, out) else _feed(book, slot, most, out)
+        return 0 if _reserved(book, slot, out, idle=idle) else _feed(book, slot, most, out)
     chunk = _cut(book, index, sharers, most)
     slot.take(chunk)
     book.rate.spend(len(chunk), book.now)
@@ -145,20 +151,20 @@ def _feed(book: Book, slot: Slot, most: int, out: Outcome) -> int:
     return most
 
 
-def _suitable(book: Book, slot: Slot) -> int | None:
+def _suitable(book: Book, slot: Slot, *, idle: bool) -> int | None:
     """The place in `back` of the chunk that this slot gets next; what wants a fresh worker goes to one first."""
-    fresh = not slot.outstanding and not slot.proven
+    fresh = idle and not slot.proven
     found = None
     for index, chunk in enumerate(book.back):
         if _wants_fresh(chunk):
             if fresh:
                 return index
-        elif found is None and not (chunk.alone and slot.outstanding):
+        elif found is None and (idle or not chunk.alone):
             found = index
     return found
 
 
-def _reserved(book: Book, slot: Slot, out: Outcome) -> bool:
+def _reserved(book: Book, slot: Slot, out: Outcome, *, idle: bool) -> bool:
     """Whether a slot that none of the returned chunks suits must not get anything new either.
 
     It must become idle for one that is to be alone; and, where no fresh worker is to be had for one that ran out of
@@ -166,7 +172,7 @@ def _reserved(book: Book, slot: Slot, out: Outcome) -> bool:
     """
     if any(not _wants_fresh(chunk) for chunk in book.back):
         return True
-    if not book.back or slot.outstanding or any(_becomes_fresh(book, other) for other in book.slots.values()):
+    if not (book.back and idle) or any(_becomes_fresh(book, other) for other in book.slots.values()):
         return False
     _let_go(slot, out)
     return True

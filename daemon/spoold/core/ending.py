@@ -30,6 +30,7 @@ class Ending(msgspec.Struct, array_like=True, gc=False):
         wait: seconds until the next attempt.
         past: what the next attempt has to know.
         hold: nothing of the job is to start for `wait` seconds.
+        starved: its worker ran out of memory, and takes nothing more.
     """
 
     n: int
@@ -39,16 +40,12 @@ class Ending(msgspec.Struct, array_like=True, gc=False):
     wait: float = 0.0
     past: Past | None = None
     hold: bool = False
+    starved: bool = False
 
     @property
     def again(self) -> bool:
         """Whether there will be another attempt."""
         return self.status == "retry"
-
-    @property
-    def starved(self) -> bool:
-        """Whether it ran out of memory."""
-        return self.kind == MEMORY and self.status in ("retry", "failed")
 
 
 class RetryError(msgspec.Struct, omit_defaults=True):

@@ -214,10 +214,17 @@ class Retire:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Let the slot's worker have so many failures, all of its life together, before it asks again."""
+    """Let the slot's worker have so many failures, all of its life together, before it asks again.
+
+    Attributes:
+        slot: whose worker.
+        failures: how many.
+        go: if it asked, it may go on.
+    """
 
     slot: int
     failures: int
+    go: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """How many items of a run fail, and when that is too many to go on.
 
 What is decided here depends on the numbers alone, so the runner can keep it exact while many workers are at work: it
-lets no more items run at once than `FailureCount.allowance` says, and none begins that a limit should have stopped.
+lets no more items fail unseen than `FailureCount.allowance` says, and then only those in flight fail after a limit was
+passed.
 """
 
 from __future__ import annotations
@@ -80,29 +81,27 @@ class FailureCount:
 
     @property
     def allowance(self) -> int:
-        """How many more failures, with no success between, there are until a limit is passed, that failure included.
+        """How many more failures there are at least until a limit is passed, that failure included; at least 1.
 
-        At least 1. While no more items than that are in flight, none of them begins after a limit was passed.
+        Successes between them may bring the moment nearer when `after` is reached, so they are reckoned with.
         """
         if self._trip is not None:
             return 1
-        limits, least = self._limits, self._limits.after - self._finished
+        limits = self._limits
         until = [UNLIMITED, limits.streak - self._streak]
         if limits.most is not None:
-            until.append(max(least, limits.most + 1 - self._failed))
-        if self._num < self._den:  # (failed + k) / (finished + k) > num / den, solved for k
-            over = (self._num * self._finished - self._den * self._failed) // (self._den - self._num) + 1
-            until.append(max(least, over))
+            until.append(limits.most + 1 - self._failed)
+        if self._num < self._den:
+            until.append(self._until_share())
         return max(1, min(until))
 
-    @property
-    def horizon(self) -> int:
-        """How many more items may end, well or badly, before a limit is judged for the first time.
-
-        Until then successes bring that moment nearer, too, so no more than these should be in flight.
-        """
-        limited = self._limits.most is not None or self._num < self._den
-        return self._limits.after - self._finished if limited and self._finished < self._limits.after else UNLIMITED
+    def _until_share(self) -> int:
+        """The least k with which k more failures, and some successes, pass the share."""
+        num, den, after = self._num, self._den, self._limits.after
+        k = num * after // den + 1 - self._failed  # (failed + k) / after > num / den
+        if self._finished + k <= after:
+            return k
+        return (num * self._finished - den * self._failed) // (den - num) + 1  # (failed + k) / (finished + k) > ...
 
     def tripped(self) -> Trip | None:
         """The limit that was passed, if one was; it stays so, and one that fails the job outweighs the streak."""
@@ -127,7 +126,8 @@ class FailureCount:
         elif judged and failed * self._den > self._num * finished:
             self._trip = self._fatal(finished, f"{100 * self._num / self._den:.6g}%")
         elif self._streak >= limits.streak and self._trip is None:
-            what = f"{self._streak} items failed in a row (`failures.streak`){self._row.told()}"
+            items = f"{self._streak} item{'s' if self._streak > 1 else ''}"
+            what = f"{items} failed in a row (`failures.streak`){self._row.told()}"
             self._trip = Trip(False, f"{what}; mend the cause, then `spool resume`")
 
     def _fatal(self, finished: int, limit: str) -> Trip:

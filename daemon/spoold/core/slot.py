@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from spoold.core.rate import UNLIMITED
+
 if TYPE_CHECKING:
     from spoold.core.chunk import Chunk
 
@@ -58,10 +60,18 @@ class Slot:
         """Items sent here and not yet acknowledged."""
         return sum(len(chunk) - self.done.get(chunk.key, 0) for chunk in self.outstanding)
 
+    def unused(self) -> int:
+        """Items that may fail here before the worker asks, as far as is known of those that did."""
+        return max(0, self.credit - self.failed)
+
     def fillable(self, wanted: int, recycle: int | None) -> bool:
         """Whether it may get items, when a job has `wanted` workers, replaced after `recycle` items each."""
         usable = self.state is SlotState.READY and self.number < wanted and not self.recalled and not self.tired
-        return usable and (recycle is None or self.given < recycle)
+        return usable and self.room(recycle) > 0
+
+    def room(self, recycle: int | None) -> int:
+        """How many items its worker may still be given, when it is replaced after `recycle`."""
+        return UNLIMITED if recycle is None else recycle - self.given
 
     def take(self, chunk: Chunk) -> None:
         """Note that the chunk was sent here."""
@@ -70,7 +80,7 @@ class Slot:
 
     def worn(self, recycle: int | None) -> bool:
         """Whether its worker is to be replaced."""
-        return self.tired or (recycle is not None and self.given >= recycle)
+        return self.tired or self.room(recycle) <= 0
 
     def empty(self) -> None:
         """Its process is gone, and nothing is with it any more."""

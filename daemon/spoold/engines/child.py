@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 import setproctitle
 
 from spoold.core.spec import JobSpec
+from spoold.core.units import format_size
 from spoold.errors import HandlerError
 from spoold.journal.header import Header
 from spoold.journal.segment import Segment
@@ -26,8 +27,9 @@ from spoold.system.logs import leave_logs
 from spoold.worker.call import Handler, load
 from spoold.worker.line import Line
 from spoold.worker.main import Worker
-from spoold.worker.outcome import shown
+from spoold.worker.outcome import make_room, shown
 from spoold.worker.output import Current, capture
+from spoold.worker.ration import Ration
 from spoold.worker.wire import Kind
 
 OWN_DESCRIPTORS: Final = 500
@@ -48,6 +50,7 @@ class Birth:
     header: Header
     line: Line
     leaf: Leaf | None
+    bound: int | None
 
 
 def be_worker(birth: Birth) -> NoReturn:
@@ -66,8 +69,11 @@ def be_worker(birth: Birth) -> NoReturn:
         current = Current()
         streams = capture(output, current)
         setproctitle.setproctitle(f"spoold: worker {birth.slot} of {spec.job}")
+        ration = None
+        if spec.memory is not None and birth.bound is not None:
+            ration = Ration(spec.memory, birth.bound, birth.leaf)
         try:
-            handler = _prepare(spec, birth.slot)
+            handler = _prepare(spec, birth.slot, ration)
         except BaseException as error:  # noqa: BLE001 - the handler's import may raise anything; it fails the job, not this daemon
             _leave_if_forked(own)
             channel.send(Kind.LOAD_FAILED, _why(spec, error).encode(errors="backslashreplace"))
@@ -77,7 +83,7 @@ def be_worker(birth: Birth) -> NoReturn:
         gc.freeze()
         channel.send(Kind.LOADED, b"")
         worker = Worker(
-            spec, birth.slot, handler, channel, birth.line, segment, current=current, streams=streams, leaf=birth.leaf
+            spec, birth.slot, handler, channel, birth.line, segment, current=current, streams=streams, ration=ration
         )
         worker.run()
         code = 0
@@ -132,10 +138,13 @@ def _first() -> int:
     return min(OWN_DESCRIPTORS, max(16, soft - 16))
 
 
-def _prepare(spec: JobSpec, slot: int) -> Handler:
+def _prepare(spec: JobSpec, slot: int, ration: Ration | None) -> Handler:
     """Environment, directory and path as the manifest says, then the handler."""
     prepare_process(spec, slot)
-    return load(spec.handler, spec.params, spec.retry.on)
+    handler = load(spec.handler, spec.params, spec.retry.on)
+    if ration is not None and (excess := ration.overdrawn()):
+        raise HandlerError(excess, where=f"handler {spec.handler} can't be loaded")
+    return handler
 
 
 def prepare_process(spec: JobSpec, slot: int | None) -> None:
@@ -168,7 +177,13 @@ def _why(spec: JobSpec, error: BaseException) -> str:
     """One line for the job's error; the traceback goes to job.log through the captured stderr."""
     import traceback  # noqa: PLC0415 - only when loading failed
 
+    if isinstance(error, MemoryError):
+        make_room(error)
     traceback.print_exception(error)
     sys.stderr.flush()
-    what = str(error) if isinstance(error, HandlerError) else f"{type(error).__name__}: {shown(error)}"
-    return what if isinstance(error, HandlerError) else f"handler {spec.handler} can't be loaded: {what}"
+    if isinstance(error, HandlerError):
+        return str(error)
+    what = f"{type(error).__name__}: {shown(error)}"
+    if isinstance(error, MemoryError) and spec.memory is not None:
+        what = f"it needs more than its `memory` of {format_size(spec.memory)}"
+    return f"handler {spec.handler} can't be loaded: {what}"

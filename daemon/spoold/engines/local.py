@@ -72,7 +72,8 @@ class LocalEngine:
             os.close(write_end)
             raise
         if pid == 0:
-            be_worker(Birth(spec, slot, runner, theirs, write_end, self._lock, segment, segment.header, line, leaf))
+            header, lock = segment.header, self._lock
+            be_worker(Birth(spec, slot, runner, theirs, write_end, lock, segment, header, line, leaf, bound))
         theirs.close()
         os.close(write_end)
 
@@ -102,13 +103,13 @@ class LocalEngine:
         if slot in self._workers:
             self._workers[slot].line[STOP] = 1
 
-    def grant(self, slot: int, failures: int) -> None:
+    def grant(self, slot: int, failures: int, *, go: bool) -> None:
         """See Engine."""
         worker = self._workers.get(slot)
         if worker is None:
             return
         worker.line[CREDIT] = failures
-        if worker.asks:
+        if go and worker.asks:
             worker.asks = False
             worker.channel.send(Kind.GO, b"")
             self._watch(worker)
@@ -174,7 +175,13 @@ class LocalEngine:
         if self._selector.get_key(worker.channel).events != events:
             self._selector.modify(worker.channel, events, lambda mask: self._on_channel(worker, mask))
 
+    def _is_gone(self, worker: ForkedWorker) -> bool:
+        """Whether its end was dealt with; the selector may have told at once of that and of what it had sent."""
+        return self._workers.get(worker.slot) is not worker
+
     def _on_channel(self, worker: ForkedWorker, mask: int) -> None:
+        if self._is_gone(worker):
+            return
         if mask & selectors.EVENT_WRITE:
             worker.channel.flush()
             self._watch(worker)
@@ -220,7 +227,7 @@ class LocalEngine:
         )
 
     def _on_output(self, worker: ForkedWorker) -> None:
-        if not worker.output.read():
+        if not self._is_gone(worker) and not worker.output.read():
             self._selector.unregister(worker.output)
 
     def _on_end(self, worker: ForkedWorker) -> None:

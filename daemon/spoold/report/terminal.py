@@ -48,7 +48,7 @@ def jobs(rows: Iterable[Row]) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("job", overflow="fold")
     table.add_column("state")
-    for name in ("done", "total", "ok", "failed", "skipped", "in flight", "rate", "left", "workers"):
+    for name in ("done", "total", "ok", "failed", "skipped", "in flight", "retrying", "rate", "left", "workers"):
         table.add_column(name, justify="right")
     table.add_column("since")
     for row in rows:
@@ -70,6 +70,7 @@ def _numbers(row: Row) -> list[str]:
         f"{bad:,}",
         f"{row['skipped']:,}",
         f"{row['in_flight']:,}" if row["state"] == "running" else "",
+        f"{row['retrying']:,}" if row["retrying"] else "",
         _rate(row["rate"]),
         "" if row["eta_s"] is None else format_duration(row["eta_s"]),
         f"{workers['now']}/{workers['wanted']}" if workers["wanted"] else "",

@@ -62,9 +62,10 @@ class Beginning:
         history = ledger.history
         before = self._of_this_generation(history, "source")
         known = history.done | history.settled | history.failed | history.quarantined | history.in_doubt
+        begun = known | history.noted | BitMap(history.open)
         same = before is not None and self._same(spec, before)
         self.doubtful = _doubtful(history, known) if spec.at_most_once else BitMap()
-        self.changed = bool(known) and not same and not self._grown(spec, history, before, known)
+        self.changed = bool(begun) and not same and not self._grown(spec, history, before, begun)
         if self.changed:
             if spec.id == "position":
                 raise SourceError(
@@ -108,7 +109,7 @@ class Beginning:
                 found = record
         return found
 
-    def _grown(self, spec: JobSpec, history: History, before: JobRecord | None, known: BitMap) -> bool:
+    def _grown(self, spec: JobSpec, history: History, before: JobRecord | None, begun: BitMap) -> bool:
         """Whether the records read before are still there, at their positions."""
         if before is None or before.fields.get("id") != spec.id:
             return False
@@ -116,11 +117,11 @@ class Beginning:
         covered = max((number * BLOCK + items for number, (items, _) in blocks.items()), default=0)
         if not verify_prefix(self.source, blocks):
             return False
-        if known.max() >= covered and spec.id == "position":
+        if begun.max() >= covered and spec.id == "position":
             # Their fingerprint was lost in a power cut, so they ended within `sync` of it: they run again.
             _forget(history, covered)
             return True
-        return known.max() < covered
+        return begun.max() < covered
 
     def _plan(self, spec: JobSpec, ledger: Ledger, identify: Identifier, whole: JobRecord | None) -> Plan:
         """Skip what is done here; keep what was done under its id before the source changed."""
@@ -178,6 +179,23 @@ def lives(history: History) -> int:
     for record in history.jobs:
         count = 0 if record.event == "accepted" else count + (record.event == "started")
     return count
+
+
+def quiet(history: History, wall: float) -> float:
+    """For how many seconds no item can have started: since the life before was laid down; 0 if it was killed.
+
+    Args:
+        history: with the `started` of this life.
+        wall: the time, in seconds since the epoch.
+    """
+    starts = 0
+    for record in reversed(history.jobs):
+        starts += record.event == "started"
+        if record.event == "accepted" or starts > 1:
+            break
+        if record.event in ("drained", "paused"):
+            return max(0.0, wall - record.t)
+    return 0.0
 
 
 def find_recorded(journal: str, gen: int, ids: dict[str, list[int]]) -> dict[str, int]:

@@ -151,6 +151,8 @@ def _see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
     try:
         runner.run()
         event, reason = closing_event(runner.book)
+        if event is JobEvent.PAUSED and not runner.orders.paused and runner.book.nothing_left():
+            event, reason = JobEvent.SUCCEEDED, None  # too many failures, but none are left to be kept from
     except Stopped as stop:
         stopped, event, reason = stop, stop.event, stop.reason
     finally:

@@ -28,7 +28,7 @@ from spoold.journal.failure import SegmentFull
 from spoold.journal.folder import segment_name
 from spoold.journal.format import FINAL
 from spoold.journal.history import History
-from spoold.runner.begin import Beginning, lives
+from spoold.runner.begin import Beginning, lives, quiet
 from spoold.runner.feeder import Feeder
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
@@ -69,7 +69,7 @@ class Runner:
             policy=spec.retry,
             recycle=spec.recycle,
             failures=_failures(spec, history),
-            rate=Rate(spec.rate, now, began_before=lives(history) > 1),
+            rate=Rate(spec.rate, now - quiet(history, time()), began_before=lives(history) > 1),
             deaths=deaths,
             upcoming=plan.upcoming(),
         )
@@ -134,7 +134,7 @@ class Runner:
                 self.write(record)
             for action in outcome.actions:
                 self.act(action)
-            if self.book.barrier and not self.book.outstanding() and not self.book.back:
+            if self.book.barrier and self.book.all_settled():
                 self.add(self.feeder.pass_barrier())
 
     def add(self, event: b.Event | None) -> None:
@@ -176,8 +176,8 @@ class Runner:
                 self.engine.recall(slot)
             case b.Retire(slot):
                 self.engine.retire(slot)
-            case b.Grant(slot, failures):
-                self.engine.grant(slot, failures)
+            case b.Grant(slot, failures, go):
+                self.engine.grant(slot, failures, go=go)
             case b.End():
                 pass
 
@@ -306,8 +306,9 @@ class Runner:
     def tell_progress(self) -> None:
         """Tell the supervisor how far we are, unless it still has our last news to read."""
         standing, channel = self.standing, self.orders.channel
-        standing.counts.retrying = len(self.book.waiting)
-        standing.counts.in_flight = sum(1 for slot in self.book.slots.values() if slot.outstanding)
+        if not self.book.ended:
+            standing.counts.retrying = len(self.book.waiting)
+            standing.counts.in_flight = sum(1 for slot in self.book.slots.values() if slot.outstanding)
         channel.flush()
         if not channel.backlog:
             self.orders.say(Progress(standing.counts, standing.rate(), len(self.book.live())))

@@ -121,7 +121,7 @@ class Standing:
             wall: the time, in seconds since the epoch.
             now: the same in seconds of the monotonic clock.
         """
-        self.counts.in_flight = 0
+        self.counts.in_flight, self.counts.retrying = 0, len(book.waiting)
         held = book.rate.held_until
         found = dict(left)
         for due, chunk in [*book.waiting, *((None, chunk) for chunk in book.back)]:
@@ -141,6 +141,7 @@ class Standing:
         counts.failed = len(history.failed)
         counts.quarantined = len(history.quarantined)
         counts.in_doubt = len(history.in_doubt)
+        counts.retrying = 0
         return counts
 
 

@@ -143,12 +143,15 @@ def row(job: Job, wanted: int) -> dict[str, Any]:
     counts = job.counts
     live = job.runner is not None
     rate = round(job.rate, 2) if live else None
-    remaining = counts.remaining
-    eta = round(remaining / job.rate, 1) if live and remaining is not None and job.rate > 0 else None
+    remaining, retrying = counts.remaining, 0 if job.state.ended else counts.retrying
+    eta = None
+    if live and remaining is not None and job.rate > 0 and (remaining > retrying or not retrying):
+        eta = round(remaining / job.rate, 1)  # where all that is left waits, how quick the others were tells nothing
     return {
         "job": job.name,
         "state": str(job.state),
         **{name: getattr(counts, name) for name in counts.__struct_fields__},
+        "retrying": retrying,
         "remaining": remaining,
         "rate": rate,
         "eta_s": eta,

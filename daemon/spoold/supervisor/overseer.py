@@ -265,6 +265,8 @@ class Overseer:
             job.finished = time()
             why = f": {word.error}" if word.error else ""
             self.log.info(f"job {job.name} {job.state}: {job.counts.ok} ok, {job.counts.failed} failed{why}")
+        elif job.state is JobState.PAUSED and word.error:
+            self.log.warning(f"job {job.name} paused: {word.error}")
 
     def died(self, job: Job, how: str, *, began: bool) -> None:
         """The runner died without a word: it is started again, unless that leads nowhere."""

@@ -52,6 +52,7 @@ def give_back(folder: str) -> None:
     _sweep(folder, _LEAF)
     if os.path.basename(folder).startswith(_OWN):
         _remove(folder)
+        _sweep(os.path.dirname(folder), _OWN)  # that of a daemon that was killed may have been in use when we began
         return
     with suppress(OSError):
         _write(f"{folder}/cgroup.subtree_control", "-memory")

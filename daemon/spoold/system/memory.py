@@ -86,6 +86,20 @@ def proportional(pid: int) -> int:
     return sum(map(_proportional, family(pid)))
 
 
+def peak() -> int:
+    """The most bytes of RAM that this process ever had, what it shares with others included."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def own_peak(most: int) -> int:
+    """As `peak`, which gave `most`, but what it shares with others now counts by its share.
+
+    It takes time in proportion to the memory.
+    """
+    own = os.getpid()
+    return max(0, most - _resident(own)) + _proportional(own)
+
+
 def used(pid: int, bound: int) -> int:
     """What the process and its descendants use, in bytes: `resident` where that is below `bound`, else `proportional`.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from time import monotonic_ns
 
 from spoold.worker.line import STARTED, Line
@@ -26,6 +27,7 @@ class Deadline:
     def __init__(self, seconds: float | None, line: Line) -> None:
         self.seconds = seconds
         self._line = line
+        self._thread = get_ident()
         self._armed = False
         self._shielded = False
         self._late = False
@@ -64,6 +66,9 @@ class Deadline:
     @contextmanager
     def shield(self) -> Iterator[None]:
         """Within, nothing is raised; what is due is raised at the end."""
+        if get_ident() != self._thread:  # it is never interrupted
+            yield
+            return
         self._shielded = True
         try:
             yield

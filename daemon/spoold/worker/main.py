@@ -20,10 +20,10 @@ from spoold.core.chunk import Chunk, Past
 from spoold.core.ending import Ending
 from spoold.core.spec import JobSpec
 from spoold.core.tally import Tally
+from spoold.core.units import format_duration
 from spoold.journal.failure import SegmentBroken, SegmentFull
 from spoold.journal.format import item_payload, ok_payload
 from spoold.journal.segment import Segment
-from spoold.system.cgroup import Leaf
 from spoold.system.channel import Channel
 from spoold.system.process import exit_now
 from spoold.worker import outcome
@@ -33,13 +33,12 @@ from spoold.worker.deadline import Deadline
 from spoold.worker.line import BEGUN, CREDIT, STOP, SYNCED, Line, begun_word
 from spoold.worker.notes import Notes
 from spoold.worker.output import Current, LabelledStream
+from spoold.worker.ration import LEAST, Ration
 from spoold.worker.verdict import Judge, Verdict
 from spoold.worker.wire import Ack, Kind, decode_chunk, encode_ack
 
 ACK_EVERY = 0.1
 """Seconds after which a chunk that is not finished reports how far it is."""
-KILLING = 0.001
-"""Seconds below which no attempt can have made the kernel kill for want of memory."""
 SHOWN = 300
 """Characters of an error's message that the runner is told; the record has all of it."""
 
@@ -61,7 +60,7 @@ class Worker:
         *,
         current: Current,
         streams: tuple[LabelledStream, LabelledStream],
-        leaf: Leaf | None,
+        ration: Ration | None,
     ) -> None:
         self.job = spec.job
         self.sync = spec.sync
@@ -76,13 +75,14 @@ class Worker:
         self.segment = segment
         self.current = current
         self.streams = streams
-        self.leaf = leaf
+        self.ration = ration
         self.log = logging.getLogger("handler")
         self.waiting: deque[Chunk] = deque()
         self.tally = Tally()
         self.endings: list[Ending] = []
         self.noted: list[int] = []
         self.notes: Notes | None = None
+        self.doubt: str | None = None
         self.serial = 0
         self.failures = 0
         self.starved = False
@@ -125,8 +125,9 @@ class Worker:
             started, began = time(), perf_counter()
             result, error = attempt(n, item_id, id_json, raw, number, past)
             ended = perf_counter()
-            if self.leaf is not None and ended - began > KILLING:
-                result, error = self.spared(result, error)
+            if self.ration is not None and ended - began > LEAST and (excess := self.ration.overdrawn()):
+                self.doubt = excess if self.at_most_once and error is None else self.doubt
+                result, error = None, MemoryError(excess)
             ms = round((ended - began) * 1e3, 2)
             if error is None:
                 self.record(ok_payload(n, id_json, number, started + ended - began, ms, result))
@@ -144,7 +145,7 @@ class Worker:
         self, n: int, item_id: str, id_json: bytes, raw: bytes, number: int, past: Past | None
     ) -> tuple[bytes | None, BaseException | None]:
         """Call the handler once: its result as JSON text, or what it raised."""
-        self.notes = None
+        self.notes = self.doubt = None
         try:
             try:
                 handler = self.handler
@@ -166,6 +167,9 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - whatever an item raises is that item's alone, also SystemExit
             if self.forked:
                 exit_now(1)
+            if outcome.is_starved(error):
+                self.starved = True  # whatever filled this process, the runner replaces it
+                outcome.make_room(error)
             self.end_attempt()  # again: what was raised may have cut the first time short
             return None, error
 
@@ -174,13 +178,7 @@ class Worker:
         self.deadline.disarm()
         if self.notes is not None:
             self.notes.close()
-
-    def spared(self, result: bytes | None, error: BaseException | None) -> tuple[bytes | None, BaseException | None]:
-        """The outcome of an attempt, unless the kernel killed what it had started for want of memory."""
-        assert self.leaf is not None
-        if self.leaf.oom_kills() == 0:
-            return result, error
-        return None, MemoryError("a process that the handler had started was killed for want of memory")
+            self.doubt = self.notes.doubt
 
     def notebook(self, n: int, id_json: bytes, number: int, past: Past | None) -> Notes:
         """What an attempt may note in the journal."""
@@ -188,28 +186,25 @@ class Worker:
         def write(status: str, result: bytes, durable: bool) -> None:  # noqa: FBT001 - see notes.Write
             if self.forked:
                 raise RuntimeError("a process that the handler forked can record nothing")
-            with self.deadline.shield():
-                self.record(item_payload(n, id_json, status, attempt=number, t=time(), result=result))
-                if durable:
-                    self.make_durable()
+            self.record(item_payload(n, id_json, status, attempt=number, t=time(), result=result))
+            if durable:
+                self.make_durable()
 
-        return Notes(write, self.result_limit, past)
+        return Notes(write, self.result_limit, past, self.deadline.shield)
 
     # ------------------------------------------------------------------ what did not end ok
 
     def bad_end(self, chunk: Chunk, i: int, error: BaseException, *, t: float, ms: float) -> None:
         """Record what follows from what the handler raised, and tell the runner at once."""
         n, item_id, past, notes = chunk.ns[i], chunk.ids[i], chunk.past(i), self.notes
-        if isinstance(error, MemoryError):
-            self.starved = True  # whatever filled this process, the runner replaces it
-            outcome.make_room(error)
-        verdict = self.judge.judge(error, past, notes.doubt if notes else None, random())  # noqa: S311 - it spreads attempts
+        self.starved = self.starved or isinstance(error, MemoryError)
+        verdict = self.judge.judge(error, past, self.doubt, random())  # noqa: S311 - it spreads attempts
         text = outcome.encode_error(error, kind=verdict.kind)
         kind, message = outcome.type_and_message(text)
         if verdict.status == "skipped":
             text = outcome.plain_error(kind, message)
         number = 1 if past is None else past.attempt
-        ending = Ending(n, verdict.status, kind, message[:SHOWN], verdict.wait, hold=verdict.hold)
+        ending = Ending(n, verdict.status, kind, message[:SHOWN], verdict.wait, None, verdict.hold, self.starved)
         if ending.again:
             ending.past = self.carried(verdict.error(kind, message).after(number, past))
             text = _to_json(verdict.error(kind, message))
@@ -247,7 +242,8 @@ class Worker:
         """Log what the handler raised."""
         self.flush_streams()
         if verdict.status == "retry":
-            self.log.warning("tried again in %.3g s: %s: %s", verdict.wait, kind, message)
+            wait, held = format_duration(verdict.wait), "; until then the job holds" if verdict.hold else ""
+            self.log.warning("tried again in %s%s: %s: %s", wait, held, kind, message)
         elif verdict.status == "skipped":
             self.log.info("skipped: %s", message)
         else:

@@ -7,7 +7,8 @@ is never repeated by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 from typing import Any, Final, TypeVar
 
@@ -20,33 +21,41 @@ from spoold.worker.steer import ItemTimeout
 Result = TypeVar("Result")
 Write = Callable[[str, bytes, bool], None]
 """Appends a record of this status with this result; the third argument says that it must be durable."""
+Shield = Callable[[], AbstractContextManager[None]]
+"""Within it the attempt's time does not run out."""
 
 _NOTHING: Final = Past()
+_json: Final = msgspec.json.encode
 
 
 class Notes:
     """The notes of one attempt.
 
+    A record and what follows from it here are one step: whatever interrupts the handler, and whichever thread of it
+    speaks, this and the journal say the same.
+
     Attributes:
         saved: JSON text of the newest state.
         known: what `once` returned, as JSON text by name.
-        doubt: the name of a `once` of which nobody knows whether it took effect.
+        doubt: after the attempt, the name of a `once` of which nobody knows whether it took effect.
         any: whether the journal has notes of this item.
     """
 
-    __slots__ = ("_closed", "_limit", "_lock", "_running", "_write", "any", "doubt", "known", "saved")
+    __slots__ = ("_closed", "_limit", "_lock", "_running", "_shield", "_write", "any", "doubt", "known", "saved")
 
-    def __init__(self, write: Write, limit: int, past: Past | None) -> None:
+    def __init__(self, write: Write, limit: int, past: Past | None, shield: Shield = nullcontext) -> None:
         """Go on from an item's past.
 
         Args:
             write: appends a record.
             limit: bytes that the JSON text of a state or a value may have.
             past: what earlier attempts left.
+            shield: holds up the end of the attempt's time while a record is made.
         """
         before = past or _NOTHING
         self._write = write
         self._limit = limit
+        self._shield = shield
         self._lock = Lock()
         self._running: set[str] = set()
         self._closed = False
@@ -63,8 +72,9 @@ class Notes:
             RuntimeError: the item has ended.
         """
         text = encode_result(state, self._limit) or b"null"
-        self._put("save", text, durable=False)
-        self.saved = text
+        with self._step():
+            self._put("save", text, durable=False)
+            self.saved = text
 
     def once(self, name: str, fn: Callable[..., Result], args: tuple[Any, ...]) -> Result:
         """Call `fn(*args)`, unless an attempt of this item did so under this name; what it returned.
@@ -72,47 +82,73 @@ class Notes:
         Raises:
             ResultError: what it returned can't be recorded; it is known to have run.
             RuntimeError: it is running, or the item has ended.
+            TypeError: the name is no text.
             BaseException: what it raised; then it may run again.
         """
-        if name in self.known:
-            value: Result = msgspec.json.decode(self.known[name])
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a once is text, not {name!r}")
+        value: Result
+        known = self._begin(name)
+        if known is not None:
+            value = msgspec.json.decode(known)
             return value
-        if name in self._running:
-            raise RuntimeError(f"once({name!r}) is running already")
-        named = msgspec.json.encode(name)
-        self._put("once", b'{"name":%b}' % named, durable=True)
-        self._running.add(name)
         try:
             value = fn(*args)
         except ItemTimeout:
-            self.doubt = name  # cut short at a point that nobody knows
-            raise
+            raise  # cut short at a point that nobody knows, as anything is that leaves it running
         except BaseException as error:
-            raised = msgspec.json.encode(type(error).__name__)
-            self._put("once", b'{"name":%b,"raised":%b}' % (named, raised), durable=False)
+            self._raised(name, type(error).__name__)
             raise
-        finally:
-            self._running.discard(name)
         try:
             text = encode_result(value, self._limit) or b"null"
         except ResultError:
-            self._returned(name, named, b"null")
+            self._returned(name, b"null")
             raise
-        self._returned(name, named, text)
+        self._returned(name, text)
         return value
 
-    def _returned(self, name: str, named: bytes, text: bytes) -> None:
-        self._put("once", b'{"name":%b,"value":%b}' % (named, text), durable=True)
-        self.known[name] = text
+    def _begin(self, name: str) -> bytes | None:
+        """Record that a call begins, unless there is what it returned before."""
+        began = False
+        try:
+            with self._step():
+                if name in self.known:
+                    return self.known[name]
+                if name in self._running:
+                    raise RuntimeError(f"once({name!r}) is running already")
+                self._put("once", b'{"name":%b}' % _json(name), durable=True)
+                self._running.add(name)
+                began = True
+        except ItemTimeout as late:
+            if began:
+                self._raised(name, type(late).__name__)  # it was not called
+            raise
+        return None
 
-    def _put(self, status: str, result: bytes, *, durable: bool) -> None:
-        with self._lock:
+    def _raised(self, name: str, kind: str) -> None:
+        with self._step():
+            self._put("once", b'{"name":%b,"raised":%b}' % (_json(name), _json(kind)), durable=False)
+            self._running.discard(name)
+
+    def _returned(self, name: str, text: bytes) -> None:
+        with self._step():
+            self._put("once", b'{"name":%b,"value":%b}' % (_json(name), text), durable=True)
+            self.known[name] = text
+            self._running.discard(name)
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        with self._shield(), self._lock:
             if self._closed:
                 raise RuntimeError("the item has ended, so nothing more can be recorded for it")
-            self._write(status, result, durable)
-            self.any = True
+            yield
+
+    def _put(self, status: str, result: bytes, *, durable: bool) -> None:
+        self._write(status, result, durable)
+        self.any = True
 
     def close(self) -> None:
         """The attempt has ended: a thread that it left behind records nothing more."""
         with self._lock:
             self._closed = True
+            self.doubt = min(self._running, default=None)

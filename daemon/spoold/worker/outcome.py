@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,7 @@ MESSAGE_CAP: Final = 4 * 1024
 TRACEBACK_CAP: Final = 16 * 1024
 ITEM_CAP: Final = 64 * 1024
 DEPTH_CAP: Final = 200
+_LINKS: Final = 100
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _SQUARE: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
@@ -76,13 +77,32 @@ class _Shown(msgspec.Struct):
     message: str
 
 
-def make_room(error: MemoryError) -> None:
+def is_starved(error: BaseException) -> bool:
+    """Whether memory ran out: it is a MemoryError, or was raised over one, or there is none left to find out."""
+    try:
+        return any(isinstance(one, MemoryError) for one in _chain(error))
+    except MemoryError:
+        return True
+
+
+def make_room(error: BaseException) -> None:
     """Free what the frames of a handler hold that ran out of memory, and have some to say so with.
 
     The process is replaced afterwards, so its bound needs no putting back.
     """
-    traceback.clear_frames(error.__traceback__)
     lift_bound()
+    for one in _chain(error):
+        traceback.clear_frames(one.__traceback__)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception and those over which it was raised, as far as anybody wants to know."""
+    one: BaseException | None = error
+    for _ in range(_LINKS):
+        if one is None:
+            return
+        yield one
+        one = one.__context__
 
 
 def shown(error: BaseException) -> str:
