@@ -77,16 +77,20 @@ def hangs(item: dict[str, Any]) -> Any:
         case "stopped":
             os.kill(os.getpid(), signal.SIGSTOP)
         case "catches":
-            while True:
-                try:
-                    time.sleep(300)
-                except TimeoutError:
-                    continue
+            _sleep_on()
         case "child":
             subprocess.run([sys.executable, "-c", "import time; time.sleep(300)", os.environ["LEDGER"]], check=True)
         case _:
             note(item)
     return item["id"]
+
+
+def _sleep_on() -> None:
+    while True:
+        try:
+            time.sleep(300)
+        except TimeoutError:
+            continue
 
 
 def hungry(item: dict[str, Any]) -> Any:
@@ -371,3 +375,15 @@ def worn(item: dict[str, Any]) -> None:
     note({"id": os.getpid()})
     if count(f"worn-{item['id']}") <= item["times"]:
         raise ConnectionError("refused")
+
+
+def mails(item: dict[str, Any]) -> Any:
+    """Tell the ledger at the beginning and at the end, which the item says when it is; then do what it says."""
+    note({"id": f"{item['id']} begins"})
+    time.sleep(item.get("seconds", 0.0))
+    if item.get("how") == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if item.get("how") == "value":
+        raise ValueError("refused")
+    note(item)
+    return item["id"]

@@ -242,6 +242,7 @@ class World:
     def feed(self, slot: int, size: int) -> None:
         """Take from the plan, which may hesitate, have few items at hand, or wait for what it gave."""
         assert size > 0
+        assert not self.book.waiting.full, "something new, though too much waits"
         if self.book.exhausted or self.book.barrier or self.book.closing:
             return
         if self.hesitates:
@@ -253,8 +254,11 @@ class World:
             chunk = b.Chunk(self.book.new_key(), ns, [str(n) for n in ns], [b"%d" % n for n in ns], [n + 1 for n in ns])
             self.book.give(slot, chunk)
             self.send(slot, chunk)
+            if len(ns) < size and self.book.rate.limited:
+                self.events.append(b.Look())
         elif self.aside:
             self.book.barrier = self.at_end = True
+            self.events.append(b.Look())
         elif b.Exhausted() not in self.events:
             self.at_end = True
             self.events.append(b.Exhausted())

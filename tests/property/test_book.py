@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.property.book_world import World
 
 from spoold.core import book as b
+from spoold.core import waiting
 from spoold.core.failures import FailureCount
 from spoold.core.policy import FailureLimits, Recycling, RetryPolicy
 from spoold.core.rate import Rate
@@ -51,6 +52,7 @@ class BookMachine(RuleBasedStateMachine):
         rate=st.none() | st.none() | st.sampled_from([0.5, 30.0, 250.0]),
         at_most_once=st.booleans(),
         several=st.booleans(),
+        most=st.sampled_from([2, 10_000]),
     )
     def begin_run(
         self,
@@ -67,8 +69,10 @@ class BookMachine(RuleBasedStateMachine):
         rate: float | None,
         at_most_once: bool,
         several: bool,
+        most: int,
     ) -> None:
         """A run, perhaps one that goes on where another died, and of whose items something is known."""
+        waiting.MOST = most  # type: ignore[misc]
         book = b.Book(
             wanted=wanted,
             poison=poison,
@@ -281,6 +285,7 @@ class BookMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Left alone, the run ends."""
+        waiting.MOST = 10_000  # type: ignore[misc]
         if hasattr(self, "world") and sys.exc_info()[0] is None:  # else it is torn down for what was found
             self.world.play_to_the_end()
             self.world.check_end()

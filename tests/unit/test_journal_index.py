@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from tests.journals import error_text
 
+from spoold.core.chunk import Past
 from spoold.journal import index as module
 from spoold.journal.format import item_payload
 from spoold.journal.index import Done, IdIndex, Known
@@ -78,6 +80,48 @@ def test_empty(folder: Path) -> None:
     for gen in (1, 2):
         with IdIndex(str(folder), job="demo", gen=gen) as index:
             assert index.lookup("a") is None
+
+
+def once(name: str, value: str | None = None) -> bytes:
+    """The result of a `once` that began, or that returned this JSON text."""
+    return b'{"name":"%b"%b}' % (name.encode(), b',"value":%b' % value.encode() if value else b"")
+
+
+def test_what_was_left_unfinished(folder: Path) -> None:
+    """What an item saved and did once goes with it; from all segments of the older generations."""
+    write(folder, 1, 1, [(0, "a", "save", b"1"), (1, "b", "once", once("pay")), (1, "b", "once", once("pay", "7"))])
+    write(folder, 2, 2, [(9, "a", "save", b"2"), (9, "a", "failed", None), (8, "c", "failed", None)])
+    with IdIndex(str(folder), job="demo", gen=3) as index:
+        assert index.lookup("a") == Known(past=Past(saved=b"2"))
+        assert index.lookup("b") == Known(past=Past(once={"pay": b"7"}))
+        assert index.lookup("c") is None
+
+
+def test_what_is_in_doubt(folder: Path) -> None:
+    """An effect or an attempt without an end, or what was recorded so; with the reason that was recorded."""
+    write(folder, 1, 1, [(0, "a", "once", once("pay")), (1, "b", "start", None)])
+    segment = Segment.create(str(folder), job="demo", uid=UID, run=1, gen=1, slot=2)
+    for n, item_id in ((2, "c"), (3, "d")):
+        error = error_text("InDoubt")
+        segment.append(item_payload(n, msgspec.json.encode(item_id), "in-doubt", t=2.0, error=error))
+    error = error_text("Resolved", free=True)
+    segment.append(item_payload(3, b'"d"', "retry", attempt=2, t=1.0, error=error))
+    segment.close()
+    with IdIndex(str(folder), job="demo", gen=2) as index:
+        cut = "it was cut short before the source changed"
+        assert index.lookup("a") == Known(doubt=f"once('pay') began and has no end: {cut}")
+        assert index.lookup("b") == Known(doubt=f"it began, under at-most-once, and has no outcome: {cut}")
+        assert index.lookup("c") == Known(doubt="InDoubt it was")
+        assert index.lookup("d") in (None, Known())
+
+
+def test_done_outweighs_what_was_left(folder: Path) -> None:
+    """Also what was done in an older generation than the one that left it unfinished."""
+    write(folder, 1, 1, [(0, "a", "once", once("pay")), (0, "a", "ok", b"5")])
+    write(folder, 2, 2, [(3, "a", "save", b"2"), (4, "b", "save", b"1"), (4, "b", "ok", None)])
+    with IdIndex(str(folder), job="demo", gen=3) as index:
+        assert index.lookup("a") == Known(Done("ok", b"5"))
+        assert index.lookup("b") == Known(Done("ok", None))
 
 
 def test_sorted_in_pieces(folder: Path) -> None:

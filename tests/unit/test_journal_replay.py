@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.journals import UID, Journal
 
 from spoold.errors import JournalError
-from spoold.journal.format import item_payload, job_payload, ok_payload
+from spoold.journal.format import ok_payload
 from spoold.journal.history import Attempt, Block
 from spoold.journal.order import ordered
 from spoold.journal.raw import raw_field
@@ -19,37 +20,6 @@ from spoold.journal.segment import Segment
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-UID = "ab" * 16
-
-
-class Journal:
-    """A journal in a folder, written record by record."""
-
-    def __init__(self, folder: Path) -> None:
-        self.dir = folder / "journal"
-        self.dir.mkdir()
-        self.open: dict[tuple[int, int], Segment] = {}
-
-    def segment(self, run: int = 1, slot: int = 1, gen: int = 1) -> Segment:
-        """The segment of a run and slot, made when it is first asked for."""
-        if (run, slot) not in self.open:
-            made = Segment.create(str(self.dir), job="demo", uid=UID, run=run, gen=gen, slot=slot)
-            self.open[run, slot] = made
-        return self.open[run, slot]
-
-    def item(self, n: int, status: str, *, run: int = 1, slot: int = 1, gen: int = 1, **fields: Any) -> None:
-        """Write an item's record."""
-        payload = item_payload(n, b'"id%d"' % n, status, t=fields.pop("t", 1.0), **fields)
-        self.segment(run, slot, gen).append(payload)
-
-    def job(self, event: str, *, run: int = 1, gen: int = 1, **fields: Any) -> None:
-        """Write a record of the job into the runner's segment."""
-        self.segment(run, 0, gen).append(job_payload(event, 1.0, **fields))
-
-    def replay(self, **options: Any) -> Any:
-        """What the journal says now."""
-        return replay(str(self.dir), job="demo", **options)
 
 
 @pytest.fixture
@@ -73,7 +43,7 @@ def test_statuses(journal: Journal) -> None:
 
 
 def test_winner(journal: Journal) -> None:
-    """The highest run wins, then the highest attempt, then the final record."""
+    """The highest run wins, then the highest attempt, then the final record; what is begun again is still failed."""
     journal.item(1, "failed", run=1, attempt=5)
     journal.item(1, "ok", run=2)
     journal.item(2, "failed", attempt=2)
@@ -82,8 +52,11 @@ def test_winner(journal: Journal) -> None:
     journal.item(3, "ok", slot=2)
     journal.item(4, "failed", run=1)
     journal.item(4, "retry", run=2, due=9.0)
+    journal.item(5, "failed", run=1)
+    journal.item(5, "in-doubt", run=1, attempt=2)
+    journal.item(5, "retry", run=1, attempt=3)
     history = journal.replay()
-    assert (set(history.ok), set(history.failed)) == ({1, 3}, {2})
+    assert (set(history.ok), set(history.failed), set(history.in_doubt)) == ({1, 3}, {2, 4}, set())
     assert set(history.settled) == {1}
     assert history.open == {4: Attempt(tries_ended=1, due=9.0, wait=8.0)}
 

@@ -8,6 +8,8 @@ import msgspec
 
 MOST_DEFERRED: Final = 86400.0
 """Seconds that an item may be put off by `RetryLater`, all its waits together."""
+LEAST_DEFERRED: Final = 1.0
+"""Seconds that each of them counts for at least, so that waits of no time come to an end as well."""
 
 _TIMEOUT_NAMES: Final = frozenset(("TimeoutError", "OSError", "Exception", "BaseException"))
 

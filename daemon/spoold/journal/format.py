@@ -33,6 +33,8 @@ What follows the last valid record is the segment's tail: it is put aside and cu
 
 Of the records of one n in one generation, the winner is the one with the highest (run, try), then by status in the
 order of `STATUSES`, then one with a result, then the first by (slot, offset). So segments can be merged in any order.
+One that does not settle the item leaves a `failed` or `quarantined` before it standing: that a new run tried the item
+and was stopped before it ended does not mend it.
 
 What stands in `result` and `error` of the statuses that do not settle an item:
 
@@ -71,7 +73,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "DONE", "FINAL", "HEAD", "MAX_N", "NOTES", "STATUSES", "TAIL", "VERSION",
+    "DONE", "FINAL", "HEAD", "MAX_N", "NOTES", "STANDING", "STATUSES", "TAIL", "VERSION",
     "Header", "ItemRecord", "JobRecord", "NewerFormatError", "Status",
     "decode_header", "decode_record", "encode_header", "frame", "item_payload", "job_payload", "ok_payload",
     "raw_field",
@@ -87,6 +89,7 @@ STATUSES: Final[tuple[Status, ...]] = (
 )  # fmt: skip
 FINAL: Final = frozenset(STATUSES[:6])
 DONE: Final = frozenset(STATUSES[:3])
+STANDING: Final = frozenset(("quarantined", "failed"))
 NOTES: Final = frozenset(STATUSES[8:])
 
 _encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode

@@ -62,6 +62,10 @@ class Recollection:
             self._load(n)
         return self._trails.pop(n, None)
 
+    def forget(self, n: int) -> None:
+        """There may be more in the journal of the item at `n` by now."""
+        self._window.discard(n)
+
     def _load(self, first: int) -> None:
         rank = self.noted.rank(first) - 1
         self._window = self.noted[rank : rank + WINDOW]
@@ -93,7 +97,7 @@ def relevant(reader: Reader) -> Iterator[ItemRecord]:
             start = chunk.data.rfind(b"\n", 0, match.start()) + 1
             at = chunk.data.find(b"\n", start) + 1
             record = decode_record(chunk.data[start:at], reader.header.crc)
-            if isinstance(record, ItemRecord) and record.q > q:
+            if isinstance(record, ItemRecord) and record.q > q and record.s in KEPT:
                 q = record.q
                 yield record
 

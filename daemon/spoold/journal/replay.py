@@ -16,7 +16,7 @@ from spoold.journal.attempts import attempts
 from spoold.journal.ends import end_of, read_end
 from spoold.journal.folder import SegmentFile, parse_name, segment_files
 from spoold.journal.forked import read_forked
-from spoold.journal.format import FINAL, NOTES, Header
+from spoold.journal.format import FINAL, NOTES, STANDING, Header
 from spoold.journal.history import History, SegmentEnd
 from spoold.journal.part import Key, Part, Task, read_part
 from spoold.journal.scan import Damage, HeaderTornError, Reader, check_owner, reading
@@ -84,16 +84,19 @@ def merge(history: History, parts: Iterable[Part]) -> None:
         history.tally.merge(part.tally)
         history.segments.append(part.end)
         history.damage += part.damage
-    seen, seen_now, begun = BitMap(), BitMap(), BitMap()
+    seen, seen_now, begun, since = BitMap(), BitMap(), BitMap(), BitMap()
     for key in sorted(claims):
         positions = claims[key]
         fresh = positions - seen
-        seen |= fresh
+        seen |= positions
         if key.status in FINAL:
+            fresh |= positions & since if key.status in STANDING else BitMap()
+            since -= positions
             history.with_status(key.status).update(fresh)
             history.results += 0 if key.plain else len(fresh)
-        elif key.status in NOTES:
-            history.noted |= positions
+        else:
+            since |= fresh  # begun, and settled at most before that
+            history.noted |= positions if key.status in NOTES else BitMap()
         if -key.run == history.run:
             (history.settled if key.status in FINAL else begun).update(positions - seen_now)
             seen_now |= positions

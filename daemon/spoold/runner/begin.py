@@ -24,6 +24,7 @@ from spoold.journal.header import decode_header
 from spoold.journal.history import History
 from spoold.journal.index import IdIndex
 from spoold.journal.recollect import relevant
+from spoold.journal.replay import read_headers
 from spoold.journal.scan import Reader, reading
 from spoold.registry import make_source
 from spoold.runner.ledger import Ledger
@@ -130,7 +131,7 @@ class Beginning:
         index = IdIndex(journal, job=spec.job, gen=history.gen) if history.gen > 1 and whole is None else None
         failed = history.failed | history.quarantined
         only = None
-        if spec.only is not None and not self.changed:
+        if spec.only is not None and not _began_its_generation(history, journal, spec.job):
             only = BitMap(history.open) if spec.only == "resolved" else failed - history.settled
         return Plan(
             self.source,
@@ -143,6 +144,12 @@ class Beginning:
             recorded=lambda ids: find_recorded(journal, history.gen, ids),
             known=(whole.fields["items"], whole.fields["duplicates"]) if whole else None,
         )
+
+
+def _began_its_generation(history: History, journal: str, job: str) -> bool:
+    """Whether the source had changed when this run began, in this life or an earlier one: then it gives everything."""
+    headers, _ = read_headers(journal, job)
+    return not any(header.gen == history.gen and header.run < history.run for _, header in headers)
 
 
 def _doubtful(history: History, known: BitMap) -> BitMap:

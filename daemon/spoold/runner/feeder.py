@@ -7,7 +7,8 @@ from pyroaring import BitMap
 
 from spoold.core import book as b
 from spoold.core.chunk import Chunk, Past
-from spoold.core.ending import IN_DOUBT, POISONOUS, Ending
+from spoold.core.deaths import STRIKES
+from spoold.core.ending import IN_DOUBT, MEMORY, POISONOUS, Ending
 from spoold.errors import JournalError, SourceError
 from spoold.journal.failure import SegmentFull
 from spoold.runner.given import Bad, Carried, Doubtful, Kept, State
@@ -23,7 +24,8 @@ class Feeder:
     """Between the plan and the book.
 
     Attributes:
-        more: the plan has to be asked again at once: it was busy passing over what is done.
+        more: the book has to look again at once: the plan was busy passing over what is done, or gave less than the
+            book reckoned with, so that others may start.
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class Feeder:
                 chunk = self._without_special(chunk)
             except JournalError as error:
                 return self._fail(error)
+        if len(chunk) < size and self._book.rate.limited:
+            self.more = True
         if not len(chunk):
             self.more = True
             return None
@@ -85,15 +89,21 @@ class Feeder:
     def _may_run(self, chunk: Chunk, i: int, pasts: list[Past | None]) -> bool:
         n, deaths = chunk.ns[i], self._book.deaths
         self._unfinished.special.discard(n)
-        fate, pasts[i], due, why = self._unfinished.look(n)
+        fate, past, due, why = self._unfinished.look(n)
+        pasts[i] = past
         if fate is Fate.DOUBT:
             self._settle(chunk, i, "in-doubt", IN_DOUBT, why)
             return False
         if deaths.get(n, 0) >= self._book.poison:  # an earlier life was killed before it could record that
             self._settle(chunk, i, "quarantined", POISONOUS, f"its worker died {deaths[n]} times")
             return False
-        if fate is Fate.WAIT:
-            self._book.waiting.push(due, chunk.one(self._book.new_key(), i, pasts[i]))
+        strikes = past.strikes if past is not None else 0
+        if strikes >= STRIKES:  # the same
+            self._settle(chunk, i, "failed", MEMORY, f"it ran out of memory {strikes} times")
+            return False
+        if fate is Fate.WAIT or strikes:
+            self._book.put_off(chunk, i, due - self._book.now, past)
+            self.more = True
             return False
         return True
 
@@ -114,6 +124,7 @@ class Feeder:
                 self.more = True
             case State.BARRIER:
                 self._book.barrier = True
+                self.more = True
             case State.END:
                 self._ended = True
                 if self._plan.read_whole:
@@ -145,6 +156,7 @@ class Feeder:
 
     def again(self, n: int) -> None:
         """An operator wants the item at `n`, which is settled, to run again: it does when all others are settled."""
+        self._unfinished.again(n, self._ledger.history.open[n])
         self._plan.put_aside(n)
         self._ended = self._book.exhausted = False
         self.more = True

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from spoold.core import book as b
-from spoold.core.chunk import Chunk
+from spoold.core.chunk import Chunk, Past
 from spoold.core.ending import RetryError
 from spoold.core.failures import FailureCount
 from spoold.core.job import JobEvent
@@ -149,7 +149,8 @@ class Runner:
         message = clean(record.message)
         error = msgspec.json.encode({"type": record.kind, "message": message, "worker": record.slot})
         if record.wait is not None:
-            error = msgspec.json.encode(RetryError(record.kind, message))
+            past = chunk.past(i) or Past()
+            error = msgspec.json.encode(RetryError(record.kind, message, deferred=past.deferred))
         n, item_id = record.n, chunk.ids[i]
         self.ledger.item(
             n, item_id, status, attempt=record.attempt, error=error, item=item, line=chunk.line(i), wait=record.wait

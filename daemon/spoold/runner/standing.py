@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -127,10 +128,12 @@ class Standing:
         for due, chunk in [*book.waiting, *((None, chunk) for chunk in book.back)]:
             for i, n in enumerate(chunk.ns):
                 past = chunk.past(i) or Past()
-                wait = max(0.0, due - now) if due is not None else 0.0
-                hold = due is not None and due == held  # the job waits for the last of those that hold it
                 deaths = book.deaths.get(n, 0)
-                found[n] = Attempt(deaths, past.attempt - 1, wall + wait, wait, past.deferred, past.strikes, hold)
+                one = Attempt(deaths, past.attempt - 1, deferred=past.deferred, strikes=past.strikes)
+                if due is not None:
+                    wait = max(0.0, due - now)  # the job is held for the last of those that hold it
+                    one = replace(one, due=wall + wait, wait=wait, hold=due == held)
+                found[n] = one
         for n, count in book.deaths.items():
             found.setdefault(n, Attempt(deaths=count))
         self.history.open = {n: attempt for n, attempt in found.items() if attempt != Attempt()}

@@ -59,6 +59,13 @@ class Unfinished:
         """The open items that the plan has not given yet."""
         return self._open
 
+    def again(self, n: int, attempt: Attempt) -> None:
+        """The item at `n`, which was settled, is open again."""
+        self._open[n] = attempt
+        self._doubtful.discard(n)
+        self._recollection.forget(n)
+        self.special.add(n)
+
     def carry(self, n: int, past: Past) -> None:
         """The item at `n` left this under its id, before the source changed."""
         self._carried[n] = past

@@ -24,8 +24,8 @@ class Skip(Exception):  # noqa: N818 - not an error: the item needs no work
 class RetryLater(Exception):  # noqa: N818 - not an error: the item's time has not come
     """Raise it to have this item tried again later, such as when a server answers 429 with Retry-After.
 
-    It costs none of the item's attempts. All such waits of an item together last 24 hours at most; past that it is an
-    ordinary failure. While it waits the item occupies no worker.
+    It costs none of the item's attempts. All such waits of an item together, each counted as a second at least, last
+    24 hours at most; past that it is an ordinary failure. While it waits the item occupies no worker.
 
     Attributes:
         after: seconds until the next try.

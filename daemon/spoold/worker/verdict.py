@@ -8,7 +8,7 @@ import msgspec
 
 from spoold.core.chunk import Past
 from spoold.core.ending import IN_DOUBT, MEMORY, TIMEOUT, RetryError
-from spoold.core.policy import MOST_DEFERRED, RetryPolicy
+from spoold.core.policy import LEAST_DEFERRED, MOST_DEFERRED, RetryPolicy
 from spoold.worker.outcome import ResultError
 from spoold.worker.steer import Fatal, ItemTimeout, RetryLater, Skip
 
@@ -83,14 +83,19 @@ class Judge:
             case RetryLater():
                 return self._later(error, before)
             case MemoryError():
-                return Verdict("failed", MEMORY) if before.strikes else Verdict("retry", MEMORY, free=True)
+                return self._starved(before)
             case ResultError():
                 return Verdict("failed", "result")
             case _:
                 return self._raised(error, before, luck)
 
+    def _starved(self, before: Past) -> Verdict:
+        if before.strikes:
+            return Verdict("failed", MEMORY)
+        return Verdict("retry", MEMORY, free=True, deferred=before.deferred)
+
     def _later(self, error: RetryLater, before: Past) -> Verdict:
-        deferred = before.deferred + error.after
+        deferred = before.deferred + max(error.after, LEAST_DEFERRED)
         if deferred > MOST_DEFERRED:
             return Verdict("failed", "RetryLater")
         return Verdict("retry", "RetryLater", error.after, free=True, deferred=deferred, hold=error.job)
