@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
 from random import random
 from time import perf_counter, time
 from typing import Any
@@ -21,7 +20,6 @@ from spoold.core.ending import Ending
 from spoold.core.spec import JobSpec
 from spoold.core.tally import Tally
 from spoold.core.units import format_duration
-from spoold.journal.failure import SegmentBroken, SegmentFull
 from spoold.journal.format import item_payload, ok_payload
 from spoold.journal.segment import Segment
 from spoold.system.channel import Channel
@@ -30,12 +28,13 @@ from spoold.worker import outcome
 from spoold.worker.call import Handler
 from spoold.worker.context import Item
 from spoold.worker.deadline import Deadline
-from spoold.worker.line import BEGUN, CREDIT, STOP, SYNCED, Line, begun_word
+from spoold.worker.line import BEGUN, CREDIT, STOP, Line, begun_word
 from spoold.worker.notes import Notes
 from spoold.worker.output import Current, LabelledStream
 from spoold.worker.ration import LEAST, Ration
+from spoold.worker.recorder import Recorder
 from spoold.worker.verdict import Judge, Verdict
-from spoold.worker.wire import Ack, Kind, decode_chunk, encode_ack
+from spoold.worker.wire import Ack, Kind, encode_ack
 
 ACK_EVERY = 0.1
 """Seconds after which a chunk that is not finished reports how far it is."""
@@ -69,15 +68,13 @@ class Worker:
         self.slot = slot
         self.handler = handler
         self.judge = Judge(spec.retry, handler.transient)
-        self.channel = channel
+        self.recorder = Recorder(segment, channel, line)
         self.line = line
         self.deadline = Deadline(spec.timeout, line)
-        self.segment = segment
         self.current = current
         self.streams = streams
         self.ration = ration
         self.log = logging.getLogger("handler")
-        self.waiting: deque[Chunk] = deque()
         self.tally = Tally()
         self.endings: list[Ending] = []
         self.noted: list[int] = []
@@ -86,8 +83,6 @@ class Worker:
         self.serial = 0
         self.failures = 0
         self.starved = False
-        self.dirty = False
-        self.synced_at = perf_counter()
         self.acked_at = 0.0
         self.forked = False
         os.register_at_fork(after_in_child=self._note_fork)
@@ -100,15 +95,15 @@ class Worker:
 
     def run(self) -> None:
         """Until the runner closes the channel."""
-        while (chunk := self.next_chunk()) is not None:
+        while (chunk := self.recorder.next_chunk()) is not None:
             done = self.work(chunk)
             self.acknowledge(chunk, done, last=True)
-        self.rest()
+        self.recorder.rest()
         self.handler.close()
 
     def work(self, chunk: Chunk) -> int:
         """Run the items of a chunk until it ends or the runner wants the rest back; how many have their record."""
-        line, tally, attempt, pasts = self.line, self.tally, self.attempt, chunk.pasts
+        line, tally, attempt, recorder, pasts = self.line, self.tally, self.attempt, self.recorder, chunk.pasts
         self.acked_at = perf_counter()
         for i, (n, item_id, raw) in enumerate(zip(chunk.ns, chunk.ids, chunk.raws, strict=True)):
             if line[STOP] or self.starved:
@@ -117,8 +112,8 @@ class Worker:
             number = 1 if past is None else past.attempt
             id_json = _to_json(item_id)
             if self.at_most_once:
-                self.record(item_payload(n, id_json, "start", attempt=number, t=time()))
-                self.make_durable()
+                recorder.record(item_payload(n, id_json, "start", attempt=number, t=time()))
+                recorder.make_durable()
             self.serial += 1
             line[BEGUN] = begun_word(n, self.serial)
             self.current.id = item_id
@@ -130,15 +125,15 @@ class Worker:
                 result, error = None, MemoryError(excess)
             ms = round((ended - began) * 1e3, 2)
             if error is None:
-                self.record(ok_payload(n, id_json, number, started + ended - began, ms, result))
+                recorder.record(ok_payload(n, id_json, number, started + ended - began, ms, result))
                 tally.add("ok", ms, n, item_id, result is not None)
                 if ended - self.acked_at > ACK_EVERY:
                     self.acknowledge(chunk, i + 1, last=False)
             else:
                 self.bad_end(chunk, i, error, t=started + ended - began, ms=ms)
                 del error  # and with it what its frames hold
-            if self.dirty and ended - self.synced_at >= self.sync:
-                self.make_durable()
+            if recorder.dirty and ended - recorder.synced_at >= self.sync:
+                recorder.make_durable()
         return len(chunk)
 
     def attempt(
@@ -186,9 +181,9 @@ class Worker:
         def write(status: str, result: bytes, durable: bool) -> None:  # noqa: FBT001 - see notes.Write
             if self.forked:
                 raise RuntimeError("a process that the handler forked can record nothing")
-            self.record(item_payload(n, id_json, status, attempt=number, t=time(), result=result))
+            self.recorder.record(item_payload(n, id_json, status, attempt=number, t=time(), result=result))
             if durable:
-                self.make_durable()
+                self.recorder.make_durable()
 
         return Notes(write, self.result_limit, past, self.deadline.shield)
 
@@ -209,7 +204,7 @@ class Worker:
             ending.past = self.carried(verdict.error(kind, message).after(number, past))
             text = _to_json(verdict.error(kind, message))
         self.explain(verdict, text, kind, message)
-        self.record(
+        self.recorder.record(
             item_payload(
                 n,
                 _to_json(item_id),
@@ -231,7 +226,7 @@ class Worker:
         waits = verdict.fatal or verdict.hold or self.failures >= self.line[CREDIT]
         self.acknowledge(chunk, i + 1, last=False, waits=waits, fatal=message if verdict.fatal else None)
         if waits:
-            self.wait_for(Kind.GO)
+            self.recorder.wait_for(Kind.GO)
 
     def carried(self, past: Past) -> Past:
         """A past with what this attempt noted."""
@@ -255,77 +250,20 @@ class Worker:
         for stream in self.streams:
             stream.end_item()
 
-    # ------------------------------------------------------------------ the journal
-
-    def record(self, payload: bytes) -> None:
-        """Append one record; with no room on the disk keep it and wait until the runner says that there is."""
-        try:
-            while True:
-                try:
-                    self.segment.append(payload)
-                    break
-                except SegmentFull as full:
-                    self.channel.send(Kind.FULL, str(full.errno).encode())
-                    self.wait_for(Kind.AGAIN)
-            self.dirty = True
-        except SegmentBroken as broken:
-            self.give_up(broken)
-
-    def wait_for(self, wanted: Kind) -> None:
-        """Take frames until one of this kind comes; chunks that come meanwhile wait their turn."""
-        while (frame := self.channel.receive()) is not None:
-            kind, body = frame
-            if kind == wanted:
-                return
-            if kind == Kind.CHUNK:
-                self.waiting.append(decode_chunk(body))
-        exit_now(1)
-
-    def make_durable(self) -> None:
-        """Sync everything appended so far."""
-        try:
-            self.segment.sync()
-        except SegmentBroken as broken:
-            self.give_up(broken)
-        self.line[SYNCED] = self.segment.size()
-        self.dirty = False
-        self.synced_at = perf_counter()
-
-    def rest(self) -> None:
-        """Before idling nothing may be unsynced."""
-        if self.dirty:
-            self.make_durable()
-
-    def give_up(self, broken: SegmentBroken) -> None:
-        """A segment that failed once is never appended to again: tell the runner and leave."""
-        self.channel.send(Kind.BROKEN, str(broken).encode())
-        exit_now(1)
-
-    # ------------------------------------------------------------------ the channel
-
-    def next_chunk(self) -> Chunk | None:
-        """The next chunk; None when there will be none."""
-        if self.waiting:
-            return self.waiting.popleft()
-        if self.channel.silent():
-            self.rest()
-        frame = self.channel.receive()
-        while frame is not None and frame[0] != Kind.CHUNK:
-            frame = self.channel.receive()
-        return None if frame is None else decode_chunk(frame[1])
+    # ------------------------------------------------------------------ the runner
 
     def acknowledge(
         self, chunk: Chunk, done: int, *, last: bool, waits: bool = False, fatal: str | None = None
     ) -> None:
         """Tell the runner how far this chunk is."""
-        now = perf_counter()
+        now, segment = perf_counter(), self.recorder.segment
         ack = Ack(
             chunk.key,
             done,
             last,
             now - self.acked_at,
-            self.segment.size(),
-            self.segment.q,
+            segment.size(),
+            segment.q,
             self.line[BEGUN],
             self.endings,
             self.noted,
@@ -333,7 +271,7 @@ class Worker:
             fatal,
             self.tally.to_builtins(),
         )
-        self.channel.send(Kind.ACK, encode_ack(ack))
+        self.recorder.channel.send(Kind.ACK, encode_ack(ack))
         self.tally.clear()
         self.endings, self.noted = [], []
         self.acked_at = now
