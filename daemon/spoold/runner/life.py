@@ -174,7 +174,7 @@ def _see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
         return Ended(str(JobEvent.DRAINED), again={})
     if word is None:
         return Ended(str(JobEvent.DRAINED), runner.room.wanted)
-    runner.tell_progress()
+    runner.news.tell()
     counts, standing = runner.standing.counts, runner.standing
     log.info(f"{word.event}: {counts.ok} ok, {counts.failed} failed, {standing.ran} run now, {standing.rate():.1f}/s")
     _seal(runner.ledger, log)
@@ -192,7 +192,7 @@ def _lay_down(runner: Runner, event: JobEvent, reason: str | None, log: JobLog) 
         runner.ledger.job(str(event), counts=counts, peaks=peaks)
     _seal(runner.ledger, log)
     log.info(f"{event}: {counts.settled} settled")
-    runner.tell_progress()
+    runner.news.tell()
     return Ended(str(event), reason)
 
 

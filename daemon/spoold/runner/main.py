@@ -9,6 +9,7 @@ from __future__ import annotations
 import sched
 import selectors
 from collections import deque
+from collections.abc import Callable
 from time import monotonic, sleep, time
 from typing import Any
 
@@ -19,7 +20,6 @@ from spoold.core.chunk import Chunk, Past
 from spoold.core.ending import RetryError
 from spoold.core.failures import FailureCount
 from spoold.core.job import JobEvent
-from spoold.core.messages import Progress
 from spoold.core.rate import Rate
 from spoold.core.spec import JobSpec
 from spoold.engines.base import Engine
@@ -30,11 +30,13 @@ from spoold.journal.format import FINAL
 from spoold.journal.history import History
 from spoold.runner.begin import Beginning, lives, quiet
 from spoold.runner.feeder import Feeder
+from spoold.runner.held import HeldRecords
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
+from spoold.runner.news import News
 from spoold.runner.orders import Orders, Stopped
 from spoold.runner.resolve import resolve
-from spoold.runner.room import AGAIN, Room
+from spoold.runner.room import Room
 from spoold.runner.standing import Standing
 from spoold.runner.unfinished import Unfinished
 from spoold.system.channel import Channel
@@ -81,9 +83,8 @@ class Runner:
         self.orders = Orders(channel, ledger, self.events.append, self.end_by, self.resolve, spec.drain_timeout)
         self.room = Room(self.orders, log)
         self.broken_by: str | None = None
-        # slots whose worker holds a record that found no room; those of them that were told to try again
-        self.full: set[int] = set()
-        self.trying: set[int] = set()
+        self.held = HeldRecords(self.room, self.later, self.engine.room)
+        self.news = News(self.book, self.standing, self.orders, log)
         # a record is seen to be unsynced at one tick and synced at the next: two ticks make one window
         self.sync_every = max(spec.sync / 2, LEAST_TICK)
 
@@ -105,7 +106,7 @@ class Runner:
                 key.data(mask)
             if not self.events and self.is_due():
                 self.events.append(b.Look())
-        self.tell_progress()
+        self.news.tell()
 
     def patience(self) -> float | None:
         """Seconds until there is something to do though nothing happens."""
@@ -191,7 +192,7 @@ class Runner:
         try:
             self.ledger.make_slots(slot + 1)
             self.engine.spawn(slot)
-            self.not_full(slot)
+            self.held.free(slot)
         except (OSError, SegmentFull) as error:
             if isinstance(error, SegmentFull):
                 self.room.hold(error)
@@ -203,8 +204,7 @@ class Runner:
     def happened(self, event: b.Event) -> None:
         """See Host."""
         self.events.append(event)
-        if isinstance(event, b.Acked | b.Died) and self.room.wanted is not None:
-            self.not_full(event.slot)
+        self.held.heard(event)
         if isinstance(event, b.LoadFailed):
             self.log.error(event.error)
         elif isinstance(event, b.Died) and self.book.slots[event.slot].state is not b.SlotState.LEAVING:
@@ -232,22 +232,7 @@ class Runner:
 
     def out_of_room(self, slot: int, error: int) -> None:
         """See Host."""
-        self.room.hold(SegmentFull(error, segment_name(self.ledger.history.run, slot + 1)))
-        if not self.full:
-            self.timers.enter(AGAIN, 3, self.try_room)
-        self.full.add(slot)
-
-    def try_room(self) -> None:
-        """Let workers that hold a record try to write it; those that can't say so again."""
-        self.trying, self.full = self.full, set()
-        self.engine.room()
-
-    def not_full(self, slot: int) -> None:
-        """The slot's worker wrote what it held, or is gone."""
-        self.trying.discard(slot)
-        self.full.discard(slot)
-        if not self.full and not self.trying:
-            self.room.found()
+        self.held.add(slot, SegmentFull(error, segment_name(self.ledger.history.run, slot + 1)))
 
     def broken(self, slot: int, reason: str) -> None:
         """See Host: that segment is never appended to again; what it holds is copied at the next start."""
@@ -293,33 +278,23 @@ class Runner:
     def report(self) -> None:
         """Tell the supervisor, again and again."""
         self.timers.enter(REPORT_EVERY, 1, self.report)
-        self.tell_progress()
+        self.news.tell()
 
     def log_progress(self) -> None:
         """A line in job.log, again and again."""
         self.timers.enter(self.spec.progress, 2, self.log_progress)
-        counts, total = self.standing.counts, self.standing.counts.total
-        of = "" if total is None else f" of {total}"
-        rate = self.standing.rate()
-        waiting = f", {len(self.book.waiting)} wait for another try" if self.book.waiting else ""
-        self.log.info(f"{counts.settled}{of} settled, {counts.ok} ok, {counts.failed} failed{waiting}, {rate:.1f}/s")
+        self.news.log()
 
-    def tell_progress(self) -> None:
-        """Tell the supervisor how far we are, unless it still has our last news to read."""
-        standing, channel = self.standing, self.orders.channel
-        if not self.book.ended:
-            standing.counts.retrying = len(self.book.waiting)
-            standing.counts.in_flight = sum(1 for slot in self.book.slots.values() if slot.outstanding)
-        channel.flush()
-        if not channel.backlog:
-            self.orders.say(Progress(standing.counts, standing.rate(), len(self.book.live())))
+    def later(self, seconds: float, what: Callable[[], None]) -> None:
+        """Call something in so many seconds."""
+        self.timers.enter(seconds, 3, what)
 
 
 def _failures(spec: JobSpec, history: History) -> FailureCount:
-    """What failed in this run so far."""
+    """What failed in this run so far; what earlier runs did has finished too, so a run of failures alone may fail."""
     tally = history.tally
     failed = tally.failed + tally.quarantined
-    finished = failed + tally.ok + tally.skipped + tally.in_doubt
+    finished = failed + tally.in_doubt + len(history.done)
     return FailureCount(spec.failures, finished=finished, failed=failed)
 
 
