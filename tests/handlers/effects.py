@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +42,7 @@ def scripted(item: dict[str, Any], ctx: Item) -> int:
     The number of the call.
     """
     script = item.get("script", ["ok"])
-    call = count(f"scripted-{item['id']}")
+    call: int = count(f"scripted-{item['id']}")
     step = script[min(call, len(script)) - 1]
     note({"id": f"{item['id']} {call} {step}"})
     do(step, ctx)
@@ -172,3 +175,64 @@ def _in_child(record: Callable[[], Any]) -> None:
 def forked_within(item: dict[str, Any], ctx: Item) -> Any:
     """Fork within an effect, and return from it in parent and child."""
     return ctx.once("effect", os.fork) > 0
+
+
+def deep_once(item: dict[str, Any], ctx: Item) -> Any:
+    """Record a value and a state of so many levels, the interpreter allowing for it; then follow the script."""
+    sys.setrecursionlimit(item["levels"] + 1000)
+    value = ctx.once("deep", nested, item["levels"])
+    ctx.save(value)
+    scripted(item, ctx)
+    return value
+
+
+class StrangeError(Exception):
+    """An exception whose text ends the interpreter, or nearly."""
+
+    def __str__(self) -> str:
+        raise self.args[0]
+
+
+def odd(item: dict[str, Any]) -> Any:  # noqa: C901 - a table
+    """Do what nobody should, as the item says; else its id."""
+    match item["id"]:
+        case "segfault":
+            ctypes.string_at(0)
+        case "str exits":
+            raise StrangeError(SystemExit)
+        case "str interrupts":
+            raise StrangeError(KeyboardInterrupt)
+        case "str is no text":
+            raise type("Error", (Exception,), {"__str__": lambda _: 5})
+        case "long text":
+            raise ValueError("x" * (32 << 20))
+        case "surrogate text":
+            raise ValueError("\ud800 and \udfff")
+        case "masks":
+            signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+        case "threads":
+            threading.Thread(target=time.sleep, args=(300,)).start()
+        case "binary":
+            sys.stdout.buffer.write(bytes(range(256)) * 64)
+            sys.stderr.buffer.write(b"\xff" * 70_000)
+        case "permits more" | "permits too much":
+            sys.setrecursionlimit(30_000)
+            return nested(5_000 if item["id"] == "permits more" else 15_000)
+        case _:
+            return RESULTS.get(item["id"], lambda: item["id"])()
+    return item["id"]
+
+
+RESULTS: dict[str, Callable[[], Any]] = {
+    "infinite": lambda: float("-inf"),
+    "bytes": lambda: b"bytes",
+    "odd key": lambda: {(1, 2): 3},
+    "many digits": lambda: 10**5000,
+    "deep": lambda: nested(100_000),
+    "endless": lambda: _RING,
+    "megabytes": lambda: "\u00fc" * (4 << 20),
+    "too large": lambda: ["x" * (20 << 20)],
+    "gigabyte": lambda: "x" * (1 << 30),
+}
+_RING: list[Any] = []
+_RING.append(_RING)

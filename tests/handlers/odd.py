@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -240,3 +242,72 @@ def short_lived(item: dict[str, Any]) -> Any:
 
 
 _doomed: list[bool] = []
+
+
+def heavy(item: dict[str, Any]) -> Any:
+    """Return as much, or as deep, as the item says."""
+    if "deep" in item:
+        found: list[Any] = []
+        for _ in range(item["deep"]):
+            found = [found]
+        return found
+    return "x" * item.get("size", 1)
+
+
+class StrangeError(Exception):
+    """An exception that is strange in every way but one."""
+
+    def __str__(self) -> str:
+        raise SystemExit(9)
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("not to be compared")
+
+    def __hash__(self) -> int:
+        raise RuntimeError("not to be hashed")
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("not to be asked")
+
+
+def surprises(item: dict[str, Any]) -> None:
+    """Raise what is strange."""
+    match item.get("what"):
+        case "surrogate":
+            print("printed \ud800")
+            raise ValueError("raised \udfff")
+        case "strange":
+            raise StrangeError
+        case "chain":
+            error: Exception = ValueError("first")
+            for _ in range(10_000):
+                error, error.__cause__ = ValueError("next"), error
+            error.__context__ = error.__cause__
+            raise error
+        case "circle":
+            one, two = ValueError("one"), ValueError("two")
+            one.__context__, two.__context__ = two, one
+            raise one
+        case "long":
+            raise ValueError("x" * 50_000_000)
+        case "class":
+            raise type("Two\nLines\x1b[31m", (Exception,), {})("made here")
+        case _:
+            pass
+
+
+def leaves(item: dict[str, Any]) -> Any:
+    """Leave the process other than it was."""
+    match item.get("what"):
+        case "limits":
+            resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+            sys.setrecursionlimit(60)
+            signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+        case "threads":
+            for _ in range(20):
+                threading.Thread(target=threading.Event().wait, daemon=False).start()
+        case "exit":
+            atexit.register(lambda: os.kill(os.getpid(), signal.SIGKILL))
+        case _:
+            pass
+    return item["id"]

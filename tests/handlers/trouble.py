@@ -279,7 +279,7 @@ def refuses(item: dict[str, Any]) -> None:
 
 
 def obeys(item: dict[str, Any], ctx: Item) -> int:
-    """Do as the file VERDICTS says: raise the kind of exception that stands there under the item's id, with its message.
+    """Do as the file VERDICTS says: raise the kind of exception that stands there by the item's id, with its message.
 
     Each attempt is told to the ledger.
     """
@@ -322,7 +322,7 @@ def masks(item: dict[str, Any]) -> Any:
 
 
 def ends_all(item: dict[str, Any]) -> int:
-    """Tell the ledger; take as long as the item says, the fatal one until three have begun; end the job if it says so."""
+    """Tell the ledger; take as long as the item says, a fatal one until three have begun; end the job if it says so."""
     note(item)
     if item.get("fatal") and "seconds" not in item:
         _wait_for_begun(3)

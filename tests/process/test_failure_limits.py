@@ -106,6 +106,17 @@ def test_a_new_run_counts_anew(serving: Daemon) -> None:
     assert (ended["state"], ended["counts"]["ok"], ended["counts"]["failed"]) == ("partial", 90, 10)
 
 
+def test_what_was_done_before_has_its_part_in_the_share(serving: Daemon) -> None:
+    """A run of nothing but earlier failures is judged by what they are of all that has finished."""
+    source = serving.items(1000, "part.jsonl")
+    failures = {"max": "15%", "after": 50}
+    assert serving.finish("part", handler="basic:tenth", failures=failures, source=source)["state"] == "partial"
+    serving.command("retry-failures", "part")
+    ended = serving.wait_run("part", 2)
+    assert (ended["state"], ended["counts"]["failed"]) == ("partial", 100)
+    assert statuses(serving, "part") == {"ok": 900, "failed": 200}
+
+
 # ---------------------------------------------------------------------- a streak
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.daemon import Daemon, eventually
-from tests.process.attempts import QUICK, inline, steps
+from tests.process.attempts import FOREVER, QUICK, inline, steps
 
 
 def deaths(daemon: Daemon, name: str, item_id: str = "a") -> list[str]:
@@ -136,3 +136,33 @@ def test_neighbours_in_a_chunk_run_once(serving: Daemon) -> None:
     assert Counter(record["n"] for record in serving.records("chunk") if record["s"] == "died") == dict.fromkeys(
         deadly, 2
     )
+
+
+def test_what_failed_is_failed_until_it_ended_again(serving: Daemon) -> None:
+    """An item that was begun in a new run and cancelled has still failed, and runs again."""
+    serving.finish("stays", **scripted("value", "connection", "ok", retry=FOREVER))
+    serving.command("retry-failures", "stays")
+    serving.wait_ran("stays", 2)
+    serving.command("cancel", "stays")
+    assert serving.wait_run("stays", 2)["counts"]["failed"] == 1
+    assert [row["error"]["type"] for row in serving.failures("stays")] == ["ValueError"]
+    serving.command("retry-failures", "stays")
+    assert serving.wait_run("stays", 3)["counts"]["ok"] == 1
+    assert serving.failures("stays") == []
+
+
+def test_a_new_run_over_a_changed_source_outlives_the_daemon(daemon: Daemon) -> None:
+    """Where the source had changed when a new run began, a kill leaves none of its items behind."""
+    lines = [f'{{"id": {n}, "script": ["value", "{"hang" if n == 3 else "ok"}", "ok"]}}\n' for n in range(6)]
+    path = daemon.write("changing.jsonl", "".join(lines))
+    daemon.start()
+    source = {"type": "jsonl", "path": path}
+    daemon.finish("grown", handler="effects:scripted", workers=1, source=source)
+    daemon.write("changing.jsonl", '{"id": "new"}\n' + "".join(lines))
+    daemon.command("retry-failures", "grown")
+    eventually(lambda: "3 2 hang" in daemon.ledger(), "the run to be half way")
+    daemon.kill_everything()
+    daemon.start()
+    ended = daemon.wait_run("grown", 2)
+    assert (ended["state"], ended["counts"]["ok"], daemon.failures("grown")) == ("succeeded", 7, [])
+    assert [row["result"] for row in daemon.results("grown")] == [1, 2, 2, 2, 3, 2, 2]

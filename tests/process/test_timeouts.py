@@ -143,6 +143,24 @@ def test_a_timeout_inside_of_once_leaves_the_item_in_doubt(serving: Daemon, how:
     assert serving.failures(name)[0]["error"]["type"] == "InDoubt"
 
 
+def test_effects_that_last_about_as_long_as_they_may(serving: Daemon) -> None:
+    """Whether the effect, its record or its time ends first: it is not repeated, and the item ends once."""
+    count = 200
+    items = [{"id": n, "seconds": 0.001 * (n % 21)} for n in range(count)]
+    retry = {"attempts": 3, "backoff": "1ms"}
+    about: dict[str, Any] = {"workers": 4, "timeout": "20ms", "poison": 9, "retry": retry}
+    source = {"type": "items", "items": items}
+    serving.finish("once-verge", handler="trouble:once_lasts", source=source, **about)
+    effects = Counter(line for line in serving.ledger("once-verge") if line.startswith("effect"))
+    assert max(effects.values()) == 1
+    final = Counter(record["n"] for record in serving.records("once-verge") if record["s"] in FINAL)
+    assert final == dict.fromkeys(range(count), 1)
+    known = {row["n"] for row in serving.results("once-verge")}
+    doubtful = {row["n"] for row in serving.failures("once-verge") if row["error"]["type"] == "InDoubt"}
+    assert known
+    assert doubtful
+
+
 def test_a_handler_with_a_use_for_sigalrm(serving: Daemon) -> None:
     """What it does to the signal is undone before the next item, whose time is kept."""
     items: list[dict[str, Any]] = [{"id": n} for n in range(5)]

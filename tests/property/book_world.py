@@ -7,82 +7,17 @@ dropped. Everything that the book decides is checked against the truth as it is 
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+
+from tests.property.book_worker import Truth, Worker, replace_past
 
 from spoold.core import book as b
+from spoold.core import waiting
 from spoold.core.ending import IN_DOUBT, MEMORY, POISONOUS, TIMEOUT, WORKER_DIED, Ending
 from spoold.core.events import Record
 
 PATIENCE = 20_000
 LATE = 0.01
 """Seconds by which a start may be late without putting off those after it; see core.rate."""
-
-
-@dataclass
-class Truth:
-    """How things stand with one item, whatever the book believes.
-
-    Attributes:
-        past: what its next attempt has to know.
-        due: before this nothing of it may begin.
-        deaths: blamed on it and told.
-        ends: final records.
-    """
-
-    past: b.Past = field(default_factory=b.Past)
-    due: float = 0.0
-    deaths: int = 0
-    ends: int = 0
-    failed: bool = False
-
-
-@dataclass
-class Worker:
-    """A process, with what it has on its hands.
-
-    Attributes:
-        inbox: its chunks, the one at hand first.
-        begun: positions begun and not ended.
-        written: those of the chunk at hand whose attempt has its last record.
-        endings: of them, those that did not end ok and were not told.
-        acked: items of the chunk at hand that were told.
-        life: items it began.
-    """
-
-    loaded: bool = False
-    stop: bool = False
-    retired: bool = False
-    waits: bool = False
-    starved: bool = False
-    inbox: list[b.Chunk] = field(default_factory=list)
-    begun: list[int] = field(default_factory=list)
-    written: set[int] = field(default_factory=set)
-    endings: list[Ending] = field(default_factory=list)
-    acked: int = 0
-    life: int = 0
-    failures: int = 0
-    credit: int = 0
-
-    def unbegun(self) -> list[int]:
-        """Items of the chunk at hand that were not begun."""
-        return [n for n in self.inbox[0].ns if n not in self.written and n not in self.begun] if self.inbox else []
-
-    def prefix(self) -> int:
-        """Items from the chunk's beginning whose attempt ended."""
-        ns = self.inbox[0].ns
-        return next((i for i, n in enumerate(ns) if n not in self.written), len(ns))
-
-    def in_order(self) -> bool:
-        """Whether the first item begun is the first not ended, and nothing is waited for, as in a real worker."""
-        return not self.waits and self.inbox[0].ns[self.prefix()] == self.begun[0]
-
-    def can_go_on(self) -> bool:
-        """Whether it can begin an item, or tell that it is done with a chunk."""
-        return bool(self.inbox) and not self.waits and (self.may_begin() or not self.begun)
-
-    def may_begin(self) -> bool:
-        """Whether its next step is an item."""
-        return bool(self.unbegun()) and not self.stop and not self.starved
 
 
 class World:
@@ -100,6 +35,7 @@ class World:
         self.workers: dict[int, Worker] = {}
         self.taken: set[int] = set()
         self.items = {n: Truth(deaths=book.deaths.get(n, 0)) for n in range(max(self.total, 10))}
+        self.odd: dict[int, str] = {}
         self.running: set[int] = set()
         self.owed: dict[int, list[tuple[str, str]]] = {}
         self.lone: set[int] = set()
@@ -127,7 +63,9 @@ class World:
             self.write(record)
         assert not self.owed, "a death without its records"
         self.look_at_limits()
+        full = len(self.book.waiting) >= waiting.MOST
         for action in out.actions:
+            assert not (full and isinstance(action, b.Feed)), "something new, though too much waits"
             self.act(action)
         if self.book.barrier and self.book.all_settled():
             self.book.barrier = False
@@ -242,8 +180,7 @@ class World:
     def feed(self, slot: int, size: int) -> None:
         """Take from the plan, which may hesitate, have few items at hand, or wait for what it gave."""
         assert size > 0
-        assert not self.book.waiting.full, "something new, though too much waits"
-        if self.book.exhausted or self.book.barrier or self.book.closing:
+        if self.book.exhausted or self.book.barrier or self.book.closing or self.book.waiting.full:
             return
         if self.hesitates:
             self.hesitates = False
@@ -252,9 +189,11 @@ class World:
             ns = [self.fresh.popleft() for _ in range(min(size, self.batch, len(self.fresh)))]
             self.taken |= set(ns)
             chunk = b.Chunk(self.book.new_key(), ns, [str(n) for n in ns], [b"%d" % n for n in ns], [n + 1 for n in ns])
-            self.book.give(slot, chunk)
-            self.send(slot, chunk)
-            if len(ns) < size and self.book.rate.limited:
+            chunk = self.without_odd(chunk)
+            if len(chunk):
+                self.book.give(slot, chunk)
+                self.send(slot, chunk)
+            if len(chunk) < len(ns) or (len(ns) < size and self.book.rate.limited):
                 self.events.append(b.Look())
         elif self.aside:
             self.book.barrier = self.at_end = True
@@ -263,6 +202,26 @@ class World:
             self.at_end = True
             self.events.append(b.Exhausted())
         self.book.upcoming = len(self.fresh) + len(self.aside) if self.at_end else None
+
+    def without_odd(self, chunk: b.Chunk) -> b.Chunk:
+        """Leave out the items that can't run, or not now; see runner.feeder."""
+        left = []
+        for i, n in enumerate(chunk.ns):
+            item, how = self.items[n], self.odd.pop(n, None)
+            match how:
+                case "malformed":
+                    self.end(item, failed=True)
+                    self.told_failed += 1
+                    self.book.ended_badly(Ending(n, "failed", "malformed"))
+                case "waits":
+                    item.past, item.due = b.Past(deferred=1.0), self.now + 0.4
+                    self.book.put_off(chunk, i, 0.4, item.past)
+                case "starved":
+                    item.past = b.Past(strikes=1)
+                    self.book.put_off(chunk, i, 0.0, item.past)
+                case _:
+                    left.append(i)
+        return chunk if len(left) == len(chunk) else chunk.pick(chunk.key, left)
 
     def send(self, slot: int, chunk: b.Chunk) -> None:
         """Hand a chunk to a worker, if that is allowed."""
@@ -509,8 +468,3 @@ class World:
         if self.tripped is not None:
             told, live = self.tripped
             assert sum(item.failed for item in self.items.values()) <= told + live, "more failed than were in flight"
-
-
-def replace_past(past: b.Past, **changes: object) -> b.Past:
-    """A past with some of it changed."""
-    return b.Past(**{name: changes.get(name, getattr(past, name)) for name in b.Past.__struct_fields__})  # type: ignore[arg-type]

@@ -50,9 +50,10 @@ class BookMachine(RuleBasedStateMachine):
         limits=LIMITS,
         recycle=st.none() | st.integers(1, 6),
         rate=st.none() | st.none() | st.sampled_from([0.5, 30.0, 250.0]),
-        at_most_once=st.booleans(),
+        at_most_once=st.sampled_from([False, False, True]),
         several=st.booleans(),
         most=st.sampled_from([2, 10_000]),
+        odd=st.dictionaries(st.integers(0, 40), st.sampled_from(["malformed", "waits", "starved"]), max_size=5),
     )
     def begin_run(
         self,
@@ -70,6 +71,7 @@ class BookMachine(RuleBasedStateMachine):
         at_most_once: bool,
         several: bool,
         most: int,
+        odd: dict[int, str],
     ) -> None:
         """A run, perhaps one that goes on where another died, and of whose items something is known."""
         waiting.MOST = most  # type: ignore[misc]
@@ -78,7 +80,7 @@ class BookMachine(RuleBasedStateMachine):
             poison=poison,
             policy=policy,
             recycle=Recycling(items=recycle),
-            failures=FailureCount(limits),
+            failures=FailureCount(FailureLimits() if several else limits),
             rate=Rate(rate, 100.0, began_before=bool(died_before)),
             deaths=dict.fromkeys(died_before, poison - 1) if poison > 1 else {},
             now=100.0,
@@ -87,7 +89,9 @@ class BookMachine(RuleBasedStateMachine):
             book.pace.observe(1, 0.004)
         self.world = World(book, items, aside, at_most_once=at_most_once)
         # only what runs one item at a time can be stopped by the number of failures it may have
-        self.several = several and limits == FailureLimits()
+        self.several = several
+        if several:
+            self.world.odd = {n: how for n, how in odd.items() if n not in died_before}
 
     # ------------------------------------------------------------------ whom it may happen to
 
@@ -292,4 +296,4 @@ class BookMachine(RuleBasedStateMachine):
 
 
 TestBook = BookMachine.TestCase
-TestBook.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestBook.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)

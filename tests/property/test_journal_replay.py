@@ -94,11 +94,11 @@ def winners(found: list[Entry]) -> dict[int, Entry]:
     return {n: min((entry for entry in found if entry.n == n), key=key) for n in {entry.n for entry in found}}
 
 
-def standing(own: list[Entry]) -> Entry:
-    """The record of an item that says how it is: its winner, or what failed before it was begun again."""
-    own = sorted(own, key=key)
-    final = next((entry for entry in own if entry.status in FINAL), own[0])
-    return final if final.status in ("failed", "quarantined") else own[0]
+def ends(found: list[Entry]) -> dict[int, Entry]:
+    """The final record of each item that has one which counts: its winner, or a failure before it was begun again."""
+    final = winners([entry for entry in found if entry.status in FINAL])
+    won = winners(found)
+    return {n: entry for n, entry in final.items() if won[n] == entry or entry.status in ("failed", "quarantined")}
 
 
 @given(journals)
@@ -107,10 +107,10 @@ def test_replay_says_what_was_written(found: list[Entry]) -> None:
     """The history has each item's winner, the open attempts and the numbers of the newest run."""
     with journal(found) as path:
         history = replay(path, job="demo")
-    won = {n: standing([entry for entry in found if entry.n == n]) for n in winners(found)}
+    won = ends(found)
     for status in FINAL:
         assert set(history.with_status(status)) == {n for n, entry in won.items() if entry.status == status}
-    assert history.results == sum(entry.result and entry.status in FINAL for entry in won.values())
+    assert history.results == sum(entry.result for entry in won.values())
     newest = [entry for entry in found if entry.run == history.run]
     settled = {n for n, entry in winners(newest).items() if entry.status in FINAL}
     assert set(history.settled) == settled
@@ -198,7 +198,7 @@ def test_ordered_gives_the_winners(found: list[Entry]) -> None:
     with journal(found) as path:
         history = replay(path, job="demo")
         lines = list(ordered(path, history, sorted(FINAL)))
-    won = {n: entry for n, entry in winners(found).items() if entry.status in FINAL}
+    won = ends(found)
     assert [n for n, _ in lines] == sorted(won)
     for n, line in lines:
         record = msgspec.json.decode(line)

@@ -247,6 +247,16 @@ def test_a_malformed_record_is_a_failed_item(journal: Journal) -> None:
     assert (life.standing.counts.failed, life.book.failures.allowance) == (1, 1)
 
 
+def test_too_many_malformed_records_stop_the_feeding(journal: Journal) -> None:
+    """What was taken with the last of them is left for the next start."""
+    life = begin(journal, "a", 1.5, 2.5, "b", failures=FailureCount(FailureLimits(most=1)))
+    assert life.take() is None
+    assert [chunk.ns for chunk in life.book.back] == [[0, 3]]
+    assert life.feeder.more
+    assert b.decide(life.book, b.Look(), NOW).actions == [b.Retire(0)]
+    assert life.book.closing is b.Closing.FAIL
+
+
 def test_a_changed_source_keeps_what_items_left(journal: Journal) -> None:
     """Notes are written at the new position, and known to the attempt; what is in doubt is recorded there."""
     known = {

@@ -65,7 +65,7 @@ class History:
     Attributes:
         uid, run, gen: of the job, its newest run and generation.
         runs: all runs that have a segment.
-        ok, skipped, kept, failed, quarantined, in_doubt: positions by the status of their winning record, or that stands.
+        ok, skipped, kept, failed, quarantined, in_doubt: positions by their winning record.
         settled: positions whose winning record of the newest run is final.
         noted: positions with notes (save, once, start), of any run of this generation.
         open: what was begun in the newest run and is not settled in it.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+Decoded = TypeVar("Decoded")
 
 
 class _Fields(msgspec.Struct):
@@ -24,13 +26,18 @@ _decoder: Final = msgspec.json.Decoder(_Fields)
 
 def raw_field(line: bytes, name: Literal["id", "result", "error", "item"]) -> bytes | None:
     """The JSON text of one field of a valid item record, not decoded; None when it has none."""
-    try:
-        fields = _decoder.decode(line)
-    except RecursionError:
-        with deep():
-            fields = _decoder.decode(line)
+    fields = decode_deep(_decoder.decode, line)
     value = getattr(fields, name)
     return None if value is msgspec.UNSET else bytes(value)
+
+
+def decode_deep(decode: Callable[[bytes], Decoded], text: bytes) -> Decoded:
+    """What `decode` makes of a JSON text, however deep it is nested."""
+    try:
+        return decode(text)
+    except RecursionError:
+        with deep():
+            return decode(text)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import msgspec
 from spoold.core.chunk import Past
 from spoold.core.ending import RESOLVED
 from spoold.journal.format import FINAL, ItemRecord
+from spoold.journal.raw import decode_deep
 
 WANTED = FINAL | {"retry", "start", "save", "once"}
 """The statuses that make a trail."""
@@ -60,7 +61,7 @@ class Trail:
                 self.saved = _text(record.result)
                 self.any = True
             case "once":
-                self._take_once(_once(_text(record.result)))
+                self._take_once(decode_deep(_once, _text(record.result)))
                 self.any = True
             case "retry" if _error(_text(record.error)).type == RESOLVED:
                 self._open = 0

@@ -48,7 +48,8 @@ class Feeder:
 
     def chunk(self, size: int) -> Chunk | b.Event | None:
         """The next chunk, of up to `size` items; else what ends the feeding, or nothing for now."""
-        if self._ended or self._book.barrier or self._book.closing:
+        book = self._book
+        if self._ended or book.barrier or book.closing or book.waiting.full:
             return None
         try:
             taken = self._plan.take(size)
@@ -66,11 +67,14 @@ class Feeder:
                 chunk = self._without_special(chunk)
             except JournalError as error:
                 return self._fail(error)
-        if len(chunk) < size and self._book.rate.limited:
-            self.more = True
         if not len(chunk):
             self.more = True
             return None
+        if self._book.failures.tripped() is not None:  # too many of the records can't run
+            self._book.back.append(chunk)
+            self.more = True
+            return None
+        self.more = self.more or (len(chunk) < size and self._book.rate.limited)
         return chunk
 
     def _without_special(self, chunk: Chunk) -> Chunk:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from spoold.journal.raw import decode_deep
 from spoold.worker.line import DRAINING, Line
 from spoold.worker.notes import Notes
 
@@ -55,7 +56,7 @@ class Item:
     @property
     def saved(self) -> Any:
         """The state that an attempt of this item saved last; None if none did."""
-        return None if self._notes.saved is None else msgspec.json.decode(self._notes.saved)
+        return None if self._notes.saved is None else decode_deep(msgspec.json.decode, self._notes.saved)
 
     def save(self, state: Any) -> None:
         """Keep the progress of a long item, for its next attempt: over retries, drains and crashes.

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from spoold.core.chunk import Past
+from spoold.journal.raw import decode_deep
 from spoold.worker.outcome import ResultError, encode_result
 from spoold.worker.steer import ItemTimeout
 
@@ -90,7 +91,7 @@ class Notes:
         value: Result
         known = self._begin(name)
         if known is not None:
-            value = msgspec.json.decode(known)
+            value = decode_deep(msgspec.json.decode, known)
             return value
         try:
             value = fn(*args)

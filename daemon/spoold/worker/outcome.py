@@ -10,6 +10,7 @@ import json
 import re
 import traceback
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
@@ -20,10 +21,14 @@ MESSAGE_CAP: Final = 4 * 1024
 TRACEBACK_CAP: Final = 16 * 1024
 ITEM_CAP: Final = 64 * 1024
 DEPTH_CAP: Final = 200
+RESULT_DEPTH: Final = 10_000
+"""Levels that a result may have: what is nested deeper our own readers could not take."""
 _LINKS: Final = 100
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _SQUARE: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_MIDDLE: Final = ord("[") + 1
+"""Less an opening bracket it is 1, less a closing one -1."""
 
 _strict: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -36,17 +41,30 @@ def encode_result(value: Any, limit: int) -> bytes | None:
     """The JSON text of a handler's return value; None for None.
 
     Raises:
-        ResultError: it is not JSON, or its text is longer than `limit` bytes.
+        ResultError: it is not JSON, its text is longer than `limit` bytes, or it is nested too deep.
     """
     if value is None:
         return None
+    if (least := _longest_text(value)) > limit:
+        raise ResultError(f"the result has at least {least} bytes, the limit is {limit} (limits.result)")
     try:
         text = _strict(value).encode()
-    except (TypeError, ValueError, RecursionError, OverflowError, MemoryError) as error:
+    except MemoryError:
+        raise ResultError(f"the handler returned a {type(value).__name__} for whose text memory ran out") from None
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise ResultError(f"the handler returned a {type(value).__name__} that is not JSON: {shown(error)}") from None
     if len(text) > limit:
         raise ResultError(f"the result has {len(text)} bytes, the limit is {limit} (limits.result)")
+    if not _depth_within(text, RESULT_DEPTH):
+        raise ResultError(f"the result is nested deeper than {RESULT_DEPTH} levels")
     return text
+
+
+def _longest_text(value: Any) -> int:
+    """Characters of a text in the value, not looking deep: it would take several times its memory to find out."""
+    kind = type(value)
+    parts = value.values() if kind is dict else value if kind is list or kind is tuple else (value,)
+    return max((len(part) for part in parts if type(part) is str), default=0)
 
 
 def encode_error(error: BaseException, *, kind: str | None = None) -> bytes:
@@ -143,12 +161,8 @@ def capped_item(raw: bytes) -> bytes:
 
 
 def _depth_within(raw: bytes, most: int) -> bool:
-    """Whether JSON is nested at most so deep; each turn takes the innermost brackets off."""
+    """Whether JSON is nested at most so deep."""
     if raw.count(b"[") + raw.count(b"{") <= most:
         return True
-    left = _STRINGS.sub(b"", raw).translate(_SQUARE, _NOT_BRACKETS)
-    for _ in range(most):
-        if not left:
-            return True
-        left = left.replace(b"[]", b"")
-    return not left
+    brackets = _STRINGS.sub(b"", raw).translate(_SQUARE, _NOT_BRACKETS)
+    return max(accumulate(map(_MIDDLE.__sub__, brackets)), default=0) <= most

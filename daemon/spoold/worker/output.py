@@ -10,9 +10,12 @@ from __future__ import annotations
 import io
 import logging
 import os
-from typing import Final, TextIO, cast
+from typing import TYPE_CHECKING, Final, TextIO, cast
 
 import msgspec
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 MARK: Final = b"\x1e"
 LINE_CAP: Final = 16 * 1024
@@ -28,13 +31,18 @@ class Current:
 
 
 class LabelledStream(io.TextIOBase):
-    """`sys.stdout` or `sys.stderr` of a worker."""
+    """`sys.stdout` or `sys.stderr` of a worker.
+
+    Attributes:
+        buffer: takes bytes, which become text as far as they are UTF-8; the rest is shown escaped.
+    """
 
     def __init__(self, descriptor: int, level: str, current: Current) -> None:
         self._descriptor = descriptor
         self._level = level
         self._current = current
         self._pending = ""
+        self.buffer: io.RawIOBase = _Bytes(self)
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -72,6 +80,27 @@ class LabelledStream(io.TextIOBase):
 
     def _send(self, line: str) -> None:
         send_line(self._descriptor, self._level, self._current.id, line)
+
+
+class _Bytes(io.RawIOBase):
+    """What a handler writes bytes to."""
+
+    def __init__(self, stream: LabelledStream) -> None:
+        self._stream = stream
+
+    def fileno(self) -> int:
+        """As the stream's."""
+        return self._stream.fileno()
+
+    def writable(self) -> bool:
+        """A stream to write to."""
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        """Send every whole line."""
+        content = bytes(memoryview(data))
+        self._stream.write(content.decode(errors="backslashreplace"))
+        return len(content)
 
 
 def send_line(descriptor: int, level: str, item_id: str | None, line: str) -> None:

@@ -1,0 +1,80 @@
+"""A worker and an item as they are, whatever the book believes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from spoold.core import book as b
+from spoold.core.ending import Ending
+
+
+@dataclass
+class Truth:
+    """How things stand with one item, whatever the book believes.
+
+    Attributes:
+        past: what its next attempt has to know.
+        due: before this nothing of it may begin.
+        deaths: blamed on it and told.
+        ends: final records.
+    """
+
+    past: b.Past = field(default_factory=b.Past)
+    due: float = 0.0
+    deaths: int = 0
+    ends: int = 0
+    failed: bool = False
+
+
+@dataclass
+class Worker:
+    """A process, with what it has on its hands.
+
+    Attributes:
+        inbox: its chunks, the one at hand first.
+        begun: positions begun and not ended.
+        written: those of the chunk at hand whose attempt has its last record.
+        endings: of them, those that did not end ok and were not told.
+        acked: items of the chunk at hand that were told.
+        life: items it began.
+    """
+
+    loaded: bool = False
+    stop: bool = False
+    retired: bool = False
+    waits: bool = False
+    starved: bool = False
+    inbox: list[b.Chunk] = field(default_factory=list)
+    begun: list[int] = field(default_factory=list)
+    written: set[int] = field(default_factory=set)
+    endings: list[Ending] = field(default_factory=list)
+    acked: int = 0
+    life: int = 0
+    failures: int = 0
+    credit: int = 0
+
+    def unbegun(self) -> list[int]:
+        """Items of the chunk at hand that were not begun."""
+        return [n for n in self.inbox[0].ns if n not in self.written and n not in self.begun] if self.inbox else []
+
+    def prefix(self) -> int:
+        """Items from the chunk's beginning whose attempt ended."""
+        ns = self.inbox[0].ns
+        return next((i for i, n in enumerate(ns) if n not in self.written), len(ns))
+
+    def in_order(self) -> bool:
+        """Whether the first item begun is the first not ended, and nothing is waited for, as in a real worker."""
+        return not self.waits and self.inbox[0].ns[self.prefix()] == self.begun[0]
+
+    def can_go_on(self) -> bool:
+        """Whether it can begin an item, or tell that it is done with a chunk."""
+        return bool(self.inbox) and not self.waits and (self.may_begin() or not self.begun)
+
+    def may_begin(self) -> bool:
+        """Whether its next step is an item."""
+        return bool(self.unbegun()) and not self.stop and not self.starved
+
+
+def replace_past(past: b.Past, **changes: object) -> b.Past:
+    """A past with some of it changed."""
+    return b.Past(**{name: changes.get(name, getattr(past, name)) for name in b.Past.__struct_fields__})  # type: ignore[arg-type]
