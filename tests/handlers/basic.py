@@ -39,6 +39,14 @@ def slow_ledger(item: dict[str, Any]) -> Any:
     return item.get("id")
 
 
+def gated(item: dict[str, Any]) -> Any:
+    """Leave an effect, then wait for the gate: a file."""
+    note(item)
+    while not os.path.exists(os.environ["GATE"]):
+        time.sleep(0.01)
+    return item.get("id")
+
+
 def told(item: dict[str, Any]) -> Any:
     """Tell the ledger at the beginning and, as much later as the item says (10 ms), at the end."""
     note({"id": f"{item.get('id')} begins"})

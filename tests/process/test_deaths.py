@@ -153,10 +153,12 @@ def test_a_stopped_and_continued_worker_goes_on(serving: Daemon) -> None:
 def test_workers_and_runners_let_signals_pass(serving: Daemon, number: signal.Signals) -> None:
     """A signal meant for the whole group ends no worker and no runner by itself."""
     name = f"signal-{number}"
-    serving.drop(name, handler="basic:slow_ledger", source=serving.items(20))
+    gate = serving.folder / name
+    serving.drop(name, handler="basic:gated", source=serving.items(20), env={"GATE": str(gate)})
     eventually(lambda: len(serving.ledger(name)) > 1, "some items")
     for process in (*serving.titled("worker", name), *serving.titled("runner", name), *serving.titled("zygote")):
         os.kill(process.pid, number)
+    gate.touch()
     assert serving.wait_ended(name)["counts"]["ok"] == 20
     assert len(serving.ledger(name)) == 20
 

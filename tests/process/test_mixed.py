@@ -20,7 +20,7 @@ def test_a_bit_of_everything(daemon: Daemon) -> None:
         handler="trouble:mixed",
         source=daemon.items(COUNT),
         workers=4,
-        timeout="300ms",
+        timeout="1s",
         memory="64MiB",
         retry={"attempts": 2, "backoff": "1ms", "on": ["ConnectionError"]},
     )

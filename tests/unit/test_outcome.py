@@ -22,6 +22,7 @@ from spoold.worker.outcome import (
     encode_error,
     encode_result,
     plain_error,
+    type_and_message,
 )
 
 LIMIT = 1000
@@ -220,3 +221,10 @@ def test_a_raised_recursion_limit_changes_nothing() -> None:
         assert isinstance(json.loads(capped_item(b"[" * 3000 + b"]" * 3000)), str)
     finally:
         sys.setrecursionlimit(before)
+
+
+def test_an_exception_named_as_one_of_ours_is_told_apart() -> None:
+    """A handler's class may have any name; the kinds that spoold acts on are its own."""
+    resolved = type("Resolved", (Exception,), {"__module__": "mine"})
+    assert type_and_message(encode_error(resolved("x"))) == ("mine.Resolved", "x")
+    assert type_and_message(encode_error(resolved("x"), kind="memory")) == ("memory", "x")

@@ -18,6 +18,9 @@ WORKER_DIED: Final = "WorkerDied"
 RESOLVED: Final = "Resolved"
 """The type of an error that is an operator's decision to run an item in doubt again."""
 
+OURS: Final = frozenset((MEMORY, IN_DOUBT, POISONOUS, WORKER_DIED, RESOLVED, "result", "malformed"))
+"""Types that mean something here: an exception class of such a name is recorded with its module."""
+
 
 class Ending(msgspec.Struct, array_like=True, gc=False):
     """The end of an attempt that was not ok.

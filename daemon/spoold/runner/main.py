@@ -10,7 +10,7 @@ import sched
 import selectors
 from collections import deque
 from collections.abc import Callable
-from time import monotonic, sleep, time
+from time import monotonic, time
 from typing import Any
 
 import msgspec
@@ -60,7 +60,7 @@ class Runner:
         self.log = log
         self.source = beginning.source.describe()
         self.changed = beginning.changed
-        self.timers = sched.scheduler(monotonic, sleep)
+        self.timers = sched.scheduler(monotonic, lambda _: None)  # it is only asked what is due
         self.selector = selectors.DefaultSelector()
         self.engine: Engine = LocalEngine(spec, self, self.selector, lock, ledger.segment_of)
         journal, now = f"{spec.directory}/journal", monotonic()
@@ -133,6 +133,8 @@ class Runner:
             outcome = b.decide(self.book, self.events.popleft(), monotonic())
             for record in outcome.records:
                 self.write(record)
+            if outcome.records:
+                self.ledger.sync()
             for action in outcome.actions:
                 self.act(action)
             if self.book.barrier and self.book.all_settled():
@@ -156,7 +158,6 @@ class Runner:
         self.ledger.item(
             n, item_id, status, attempt=record.attempt, error=error, item=item, line=chunk.line(i), wait=record.wait
         )
-        self.ledger.sync()
         self.log.error(f"{status}: {record.message}", item=item_id)
         self.standing.ended(n, item_id, status)
 

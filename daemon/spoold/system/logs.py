@@ -58,13 +58,37 @@ def _to_stderr(entry: str) -> None:
     sys.stderr.write(entry)
 
 
+class _Foreign:
+    """What foreign code logs with loguru, in forked children.
+
+    loguru takes milliseconds to make a sink, and children are many: theirs is made beforehand, and takes nothing yet.
+    """
+
+    def __init__(self) -> None:
+        self._used = False
+        self._parents: list[int] = []
+
+    def prepare(self, parents: list[int]) -> None:
+        """Be ready to take the place of these sinks."""
+        self._used, self._parents = False, parents
+        logger.add(_to_stderr, format="{level}: {name}: {message}", filter=lambda _: self._used, **SAFE)
+
+    def use(self) -> None:
+        """Take it."""
+        self._used = True
+        for number in self._parents:
+            logger.remove(number)
+
+
+_foreign: Final = _Foreign()
+
+
 def leave_logs() -> None:
     """In a forked child: let go of the parent's log file; what foreign code logs with loguru goes to standard error.
 
     Otherwise a handler's own entries would be written to whatever file has got the descriptor since.
     """
-    logger.remove()
-    logger.add(_to_stderr, format="{level}: {name}: {message}", **SAFE)
+    _foreign.use()
 
 
 class LogFile:
@@ -95,14 +119,16 @@ class LogFile:
         logger.remove()
         form = self._json if style == "json" else self._text
         common: dict[str, Any] = {"level": level, "format": form, "catch": True, **SAFE}
+        sinks: list[int] = []
         try:
             file = _Rotating(path, maxBytes=size, backupCount=keep, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             _complain(path, error)
         else:
-            logger.add(file, **common)
+            sinks.append(logger.add(file, **common))
         if stream is not None:
-            logger.add(stream, colorize=False, **common)
+            sinks.append(logger.add(stream, colorize=False, **common))
+        _foreign.prepare(sinks)
 
     def bind(self, **extra: object) -> Logger:
         """A logger whose entries carry these fields, `job` and `item` among them."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from spoold.core.ending import OURS
 from spoold.system.memory import lift_bound
 
 MESSAGE_CAP: Final = 4 * 1024
@@ -75,8 +76,13 @@ def encode_error(error: BaseException, *, kind: str | None = None) -> bytes:
     except Exception as second:  # noqa: BLE001 - an exception may raise anything while it is shown
         text = f"(no traceback: {type(second).__name__} while formatting it)"
     message = shown(error) or ("out of memory" if isinstance(error, MemoryError) else "")
-    fields = {"type": clean(kind or type(error).__name__, 256), "message": clean(message, MESSAGE_CAP)}
+    fields = {"type": clean(kind or _type_of(error), 256), "message": clean(message, MESSAGE_CAP)}
     return msgspec.json.encode({**fields, "traceback": clean(text, TRACEBACK_CAP)})
+
+
+def _type_of(error: BaseException) -> str:
+    kind = type(error)
+    return f"{kind.__module__}.{kind.__name__}" if kind.__name__ in OURS else kind.__name__
 
 
 def plain_error(kind: str, message: str) -> bytes:
