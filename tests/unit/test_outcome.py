@@ -21,6 +21,7 @@ from spoold.worker.outcome import (
     capped_item,
     encode_error,
     encode_result,
+    is_starved,
     plain_error,
     type_and_message,
 )
@@ -228,3 +229,40 @@ def test_an_exception_named_as_one_of_ours_is_told_apart() -> None:
     resolved = type("Resolved", (Exception,), {"__module__": "mine"})
     assert type_and_message(encode_error(resolved("x"))) == ("mine.Resolved", "x")
     assert type_and_message(encode_error(resolved("x"), kind="memory")) == ("memory", "x")
+
+
+@pytest.mark.parametrize("value", ["x" * 101, {"text": "x" * 101}, ["x" * 101, 1], ("x" * 101,)])
+def test_a_text_that_is_too_long_is_not_encoded(value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To find out how long it would be exactly takes several times its memory."""
+    monkeypatch.setattr("spoold.worker.outcome._strict", lambda value: pytest.fail("encoded"))
+    with pytest.raises(ResultError, match="at least 101 bytes, the limit is 100"):
+        encode_result(value, 100)
+
+
+def test_memory_that_runs_out_while_a_result_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result is what can't be recorded; that memory ran out is still to be seen."""
+
+    def runs_out(_value: object) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr("spoold.worker.outcome._strict", runs_out)
+    with pytest.raises(ResultError, match="memory ran out") as raised:
+        encode_result([1], 100)
+    assert is_starved(raised.value)
+
+
+def test_who_ran_out_of_memory() -> None:
+    """A MemoryError did, and what was raised over one, however often; nothing else."""
+    assert is_starved(MemoryError())
+    assert is_starved(_raised_over(_raised_over(MemoryError())))
+    assert not is_starved(_raised_over(ValueError()))
+    circle = ValueError()
+    other = _raised_over(circle)
+    circle.__context__ = other
+    assert not is_starved(circle)
+
+
+def _raised_over(error: BaseException) -> BaseException:
+    second = ValueError("second")
+    second.__context__ = error
+    return second

@@ -71,6 +71,7 @@ class Worker:
         self.recorder = Recorder(segment, channel, line)
         self.line = line
         self.deadline = Deadline(spec.timeout, line)
+        self.timed = spec.timeout is not None
         self.current = current
         self.streams = streams
         self.ration = ration
@@ -148,13 +149,16 @@ class Worker:
                 if handler.wants_context:
                     self.notes = self.notebook(n, id_json, number, past)
                     context = Item(item_id, number, self.job, self.slot, self.log, self.line, self.notes)
-                    self.deadline.arm()
+                    if self.timed:
+                        self.deadline.arm()
                     value = handler.call(item, context)
                 else:
-                    self.deadline.arm()
+                    if self.timed:
+                        self.deadline.arm()
                     value = handler.call(item)
             finally:
-                self.end_attempt()
+                if self.timed or self.notes is not None:
+                    self.end_attempt()
             if self.forked:
                 exit_now(0)
             self.flush_streams()
