@@ -244,14 +244,9 @@ def short_lived(item: dict[str, Any]) -> Any:
 _doomed: list[bool] = []
 
 
-def heavy(item: dict[str, Any]) -> Any:
-    """Return as much, or as deep, as the item says."""
-    if "deep" in item:
-        found: list[Any] = []
-        for _ in range(item["deep"]):
-            found = [found]
-        return found
-    return "x" * item.get("size", 1)
+def heavy(item: dict[str, Any]) -> str:
+    """Return as much as the item says."""
+    return "x" * int(item.get("size", 1))
 
 
 class StrangeError(Exception):
@@ -273,9 +268,6 @@ class StrangeError(Exception):
 def surprises(item: dict[str, Any]) -> None:
     """Raise what is strange."""
     match item.get("what"):
-        case "surrogate":
-            print("printed \ud800")
-            raise ValueError("raised \udfff")
         case "strange":
             raise StrangeError
         case "chain":
@@ -303,9 +295,6 @@ def leaves(item: dict[str, Any]) -> Any:
             resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
             sys.setrecursionlimit(60)
             signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
-        case "threads":
-            for _ in range(20):
-                threading.Thread(target=threading.Event().wait, daemon=False).start()
         case "exit":
             atexit.register(lambda: os.kill(os.getpid(), signal.SIGKILL))
         case _:

@@ -239,7 +239,7 @@ def alarms(item: dict[str, Any]) -> Any:
     signal.signal(signal.SIGALRM, lambda number, _: rung.append(number))
     signal.setitimer(signal.ITIMER_REAL, 0.005)
     while not rung or item.get("how") == "steals":
-        time.sleep(item.get("seconds", 0.001))
+        time.sleep(0.001)
     return before
 
 
@@ -337,7 +337,7 @@ def _wait_for_begun(number: int) -> None:
         with open(os.environ["LEDGER"]) as file:
             if len(file.readlines()) >= number:
                 return
-        time.sleep(item.get("seconds", 0.001))
+        time.sleep(0.001)
 
 
 def eats(item: dict[str, Any]) -> int:
