@@ -175,6 +175,7 @@ class World:
             worker.waits = False
         else:
             assert failures < worker.credit
+            self.events.append(b.Curbed(slot, failures, worker.failures))
         worker.credit = failures
 
     def feed(self, slot: int, size: int) -> None:

@@ -414,10 +414,21 @@ def test_what_is_not_used_is_taken_back() -> None:
     book.give(0, given)
     decide(book, acked(given, 5, *map(failed, range(5)), waits=True))
     out = decide(book, acked(given, 6, failed(5), waits=True))
-    assert [action for action in out.actions if isinstance(action, b.Grant)] == [
-        b.Grant(1, 2, go=False),
-        b.Grant(0, 8),
-    ]
+    assert out.actions == [b.Grant(1, 2, go=False)]
+    assert decide(book, b.Curbed(1, 2, 0)).actions == [b.Grant(0, 8)]
+
+
+def test_what_was_used_unknown_is_reckoned_with() -> None:
+    """Failures that are on their way, and an item that may have begun, are not given to another."""
+    book = limited(2, most=9)
+    given, others = chunk(book, *range(9)), chunk(book, *range(10, 19))
+    book.give(0, given)
+    book.give(1, others)
+    decide(book, acked(given, 5, *map(failed, range(5)), waits=True))
+    decide(book, acked(given, 6, failed(5), waits=True))
+    assert decide(book, b.Curbed(1, 2, 4)).actions == []
+    out = decide(book, b.Acked(1, others.key, 4, last=False, endings=tuple(map(failed, range(10, 14)))))
+    assert b.Grant(0, 7) not in out.actions or book.failures.allowance == 1
 
 
 def test_fatal_ends_the_job() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,8 @@ from spoold.worker.ration import Ration
 
 
 def fresh(quota: int) -> Ration:
-    """The ration of this process, which has `quota` bytes beside what it has now."""
-    return Ration(quota, max(memory.peak(), memory.resident(os.getpid())) + quota, None)
+    """The ration of this process, which has `quota` bytes beside its own share of what it has now."""
+    return Ration(quota, memory.own_peak(memory.peak()) + quota, None)
 
 
 def test_the_peak_outlasts_what_made_it() -> None:

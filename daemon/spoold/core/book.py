@@ -36,6 +36,7 @@ from spoold.core.events import (
     Cause,
     Close,
     Closing,
+    Curbed,
     Died,
     End,
     Event,
@@ -74,6 +75,7 @@ __all__ = [
     "Chunk",
     "Close",
     "Closing",
+    "Curbed",
     "Died",
     "End",
     "Ending",
@@ -218,10 +220,11 @@ def decide(book: Book, event: Event, now: float) -> Outcome:
     _take_in(book, event, out)
     if (trip := book.failures.tripped()) is not None:
         book.close(Closing.FAIL if trip.fatal else Closing.PAUSE, trip.reason)
-    _rein_in(book, out)
+    _curb(book, out)
     schedule(book, out)
-    if isinstance(event, Acked) and event.waits:  # last: it finds out first that it has to stop
-        _grant(book, book.slots[event.slot], out)
+    for slot in book.live():  # last: who may go on finds out first that it has to stop
+        if slot.asks:
+            _answer(book, slot, out)
     return out
 
 
@@ -241,10 +244,12 @@ def _take_in(book: Book, event: Event, out: Outcome) -> None:
             _take_note(book, event)
 
 
-def _take_note(book: Book, event: Tired | Exhausted | Close | Resize | Look) -> None:
+def _take_note(book: Book, event: Tired | Curbed | Exhausted | Close | Resize | Look) -> None:
     match event:
         case Tired(slot):
             book.slots[slot].tired = True
+        case Curbed(slot, credit, failed):
+            book.slots[slot].curbed(credit, failed)
         case Exhausted():
             book.exhausted = True
         case Close(how, reason):
@@ -290,6 +295,7 @@ def _acked(book: Book, event: Acked) -> None:
             book.settled(chunk.ns[before : event.done])
             book.failures.succeeded(event.done - before)
     slot.done[event.key] = event.done
+    slot.asks = slot.asks or event.waits
     if event.fatal is not None:
         book.close(Closing.FAIL, event.fatal)
     if event.last:
@@ -324,24 +330,38 @@ def _give_back(book: Book, slot: Slot, chunk: Chunk, done: int) -> None:
         slot.recalled = False
 
 
-def _grant(book: Book, slot: Slot, out: Outcome) -> None:
-    """Let the worker have its share of the failures that the limits still allow, and one in any case.
+def _answer(book: Book, slot: Slot, out: Outcome) -> None:
+    """Let a worker go on that asked, unless then more could fail than the allowance and one for each other worker.
 
-    What all workers may have together never exceeds the allowance by more than one each, and that one is in flight.
+    Then others have more than they may have by now. `_curb` takes that back; what it comes too late for has failed
+    already, and is on its way here.
     """
-    allowance, live = book.failures.allowance, book.live()
-    others = sum(other.unused() for other in live if other is not slot)
-    slot.credit = slot.failed + max(1, min(allowance // len(live), allowance - others))
-    out.actions.append(Grant(slot.number, slot.credit))
+    ready = sum(other.state is not SlotState.LOADING for other in book.live())
+    if book.closing or _unused(book, slot) <= book.failures.allowance + ready - 2:
+        _grant(book, slot, out)
 
 
-def _rein_in(book: Book, out: Outcome) -> None:
+def _grant(book: Book, slot: Slot, out: Outcome) -> None:
+    """Let the worker have its share of the failures that the limits still allow, and one in any case."""
+    allowance = book.failures.allowance
+    share = max(1, min(allowance // len(book.live()), allowance - _unused(book, slot)))
+    slot.told = slot.credit = slot.failed + share
+    slot.asks = False
+    out.actions.append(Grant(slot.number, slot.told))
+
+
+def _unused(book: Book, but: Slot | None = None) -> int:
+    """How many items may fail, at most, before every worker `but` this one has asked."""
+    return sum(slot.unused() for slot in book.live() if slot is not but)
+
+
+def _curb(book: Book, out: Outcome) -> None:
     """Where workers may have more failures than the limits allow by now, take back what they did not use."""
-    allowance, live = book.failures.allowance, book.live()
-    if sum(slot.unused() for slot in live) <= allowance:
+    allowance = book.failures.allowance
+    if _unused(book) <= allowance:
         return
-    share = max(1, allowance // len(live))
-    for slot in live:
-        if slot.unused() > share:
-            slot.credit = slot.failed + share
-            out.actions.append(Grant(slot.number, slot.credit, go=False))
+    share = max(1, allowance // len(book.live()))
+    for slot in book.live():
+        if slot.told - slot.failed > share:
+            slot.told = slot.failed + share
+            out.actions.append(Grant(slot.number, slot.told, go=False))

@@ -112,6 +112,21 @@ class Tired:
 
 
 @dataclass(frozen=True, slots=True)
+class Curbed:
+    """A worker has less credit than before.
+
+    Attributes:
+        slot: whose worker.
+        credit: what it has now.
+        failed: items that had failed there when it could know of that, also those that were not told yet.
+    """
+
+    slot: int
+    credit: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exhausted:
     """The plan has no more items."""
 
@@ -136,7 +151,7 @@ class Look:
     """Nothing happened; see what can be done."""
 
 
-Event = Loaded | LoadFailed | Acked | Died | Tired | Exhausted | Close | Resize | Look
+Event = Loaded | LoadFailed | Acked | Died | Tired | Curbed | Exhausted | Close | Resize | Look
 
 # ---------------------------------------------------------------------- what follows
 
@@ -219,7 +234,7 @@ class Grant:
     Attributes:
         slot: whose worker.
         failures: how many.
-        go: if it asked, it may go on.
+        go: if it asked, it may go on; else it has less than before, and `Curbed` follows.
     """
 
     slot: int

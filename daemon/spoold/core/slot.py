@@ -41,7 +41,9 @@ class Slot:
         tired: it is to be replaced once it has ended what it began.
         given: items it was given, less those it gave back.
         failed: items that failed here.
-        credit: items that may fail here before the worker asks.
+        told: items that may fail here before the worker asks, as it was told last.
+        credit: items that may fail here before it asks, at most: it may not have known in time that it has less.
+        asks: it waits to be told that it may go on.
     """
 
     number: int
@@ -54,7 +56,9 @@ class Slot:
     tired: bool = False
     given: int = 0
     failed: int = 0
+    told: int = 0
     credit: int = 0
+    asks: bool = False
 
     def left(self) -> int:
         """Items sent here and not yet acknowledged."""
@@ -63,6 +67,14 @@ class Slot:
     def unused(self) -> int:
         """Items that may fail here before the worker asks, as far as is known of those that did."""
         return max(0, self.credit - self.failed)
+
+    def curbed(self, told: int, failed: int) -> None:
+        """Its worker was told that it may have `told` failures, and then had `failed`.
+
+        It may have begun one more item by then. If it was told something else since, this means nothing any more.
+        """
+        if told == self.told:
+            self.credit = max(told, failed + 1)
 
     def fillable(self, wanted: int, recycle: int | None) -> bool:
         """Whether it may get items, when a job has `wanted` workers, replaced after `recycle` items each."""
@@ -86,6 +98,6 @@ class Slot:
         """Its process is gone, and nothing is with it any more."""
         self.outstanding.clear()
         self.done.clear()
-        self.recalled = self.proven = self.tired = False
-        self.given = self.failed = self.credit = 0
+        self.recalled = self.proven = self.tired = self.asks = False
+        self.given = self.failed = self.told = self.credit = 0
         self.state = SlotState.EMPTY

@@ -56,8 +56,11 @@ class Engine(Protocol):
     def recall(self, slot: int) -> None:
         """Ask for the unbegun items back; Acked with `last` follows for each chunk."""
 
-    def grant(self, slot: int, failures: int, *, go: bool) -> None:
-        """Let so many items fail in this worker's life before it asks again; with `go` it goes on if it asked."""
+    def grant(self, slot: int, failures: int, *, go: bool) -> int | None:
+        """Let so many items fail in this worker's life before it asks again; with `go` it goes on if it asked.
+
+        How many had failed, told or not, when it could know of this; None if it is gone.
+        """
 
     def retire(self, slot: int) -> None:
         """Let a worker without chunks end; Died follows."""

@@ -26,7 +26,7 @@ from spoold.journal.segment import Segment
 from spoold.system import memory, process
 from spoold.system.cgroup import Leaf
 from spoold.system.channel import Channel, pair
-from spoold.worker.line import CREDIT, DRAINING, STOP, SYNCED, new_line
+from spoold.worker.line import CREDIT, DRAINING, FAILED, STOP, SYNCED, new_line
 from spoold.worker.wire import Ack, Kind, decode_ack, encode_chunk
 
 
@@ -103,16 +103,17 @@ class LocalEngine:
         if slot in self._workers:
             self._workers[slot].line[STOP] = 1
 
-    def grant(self, slot: int, failures: int, *, go: bool) -> None:
+    def grant(self, slot: int, failures: int, *, go: bool) -> int | None:
         """See Engine."""
         worker = self._workers.get(slot)
         if worker is None:
-            return
+            return None
         worker.line[CREDIT] = failures
         if go and worker.asks:
             worker.asks = False
             worker.channel.send(Kind.GO, b"")
             self._watch(worker)
+        return worker.line[FAILED]
 
     def retire(self, slot: int) -> None:
         """See Engine; one that is still loading is not waited for."""

@@ -180,7 +180,9 @@ class Runner:
             case b.Retire(slot):
                 self.engine.retire(slot)
             case b.Grant(slot, failures, go):
-                self.engine.grant(slot, failures, go=go)
+                failed = self.engine.grant(slot, failures, go=go)
+                if not go and failed is not None:
+                    self.events.append(b.Curbed(slot, failures, failed))
             case b.End():
                 pass
 

@@ -8,6 +8,7 @@
     3     worker   bytes of the segment known to be synced
     4     worker   STARTED: when the attempt that runs now began, in ns of the monotonic clock; 0: none that is timed
     5     runner   CREDIT: items that may fail in this worker's life before it asks
+    6     worker   FAILED: items that failed in this worker's life; stored before CREDIT is read
 
 Each word has one writer and is stored by a single move, so a reader never sees half of one.
 """
@@ -23,7 +24,8 @@ DRAINING: Final = 2
 SYNCED: Final = 3
 STARTED: Final = 4
 CREDIT: Final = 5
-_WORDS: Final = 6
+FAILED: Final = 6
+_WORDS: Final = 7
 _POSITION_BITS: Final = 40
 _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 _SERIALS: Final = 1 << 24

@@ -28,7 +28,7 @@ from spoold.worker import outcome
 from spoold.worker.call import Handler
 from spoold.worker.context import Item
 from spoold.worker.deadline import Deadline
-from spoold.worker.line import BEGUN, CREDIT, STOP, Line, begun_word
+from spoold.worker.line import BEGUN, CREDIT, FAILED, STOP, Line, begun_word
 from spoold.worker.notes import Notes
 from spoold.worker.output import Current, LabelledStream
 from spoold.worker.ration import LEAST, Ration
@@ -227,6 +227,7 @@ class Worker:
         if self.at_most_once or (notes is not None and notes.any):
             self.noted.append(n)
         self.failures += verdict.status == "failed"
+        self.line[FAILED] = self.failures
         waits = verdict.fatal or verdict.hold or self.failures >= self.line[CREDIT]
         self.acknowledge(chunk, i + 1, last=False, waits=waits, fatal=message if verdict.fatal else None)
         if waits:
