@@ -410,25 +410,43 @@ def test_who_asks_is_answered() -> None:
 def test_what_is_not_used_is_taken_back() -> None:
     """Near a limit, a worker that has not failed yet may have no more failures than the others."""
     book = limited(2, most=9)
+    assert grants(six_failed(book)) == [b.Grant(1, 2, go=False)]
+    assert grants(decide(book, b.Curbed(1, 2, 0))) == [b.Grant(0, 8)]
+
+
+@pytest.mark.parametrize(("told_late", "then"), [(0, [b.Grant(0, 8)]), (2, [b.Grant(0, 7)]), (4, [])])
+def test_what_failed_and_was_not_told_is_reckoned_with(told_late: int, then: list[b.Action]) -> None:
+    """What was taken back too late, and an item that may have begun, are not given to another, who rather waits."""
+    book = limited(2, most=9)
+    six_failed(book)
+    assert grants(decide(book, b.Curbed(1, 2, told_late))) == then
+
+
+def test_who_waits_for_another_is_answered_in_the_end() -> None:
+    """When it is known what failed there."""
+    book = limited(2, most=9)
+    others = chunk(book, *range(10, 19))
+    book.give(1, others)
+    six_failed(book)
+    decide(book, b.Curbed(1, 2, 4))
+    for count in (1, 2, 3):
+        assert grants(decide(book, acked(others, count, failed(9 + count), slot=1))) == []
+    out = decide(book, acked(others, 4, failed(13), slot=1, waits=True))
+    assert book.closing is b.Closing.FAIL
+    assert kinds(out) == ["Recall", "Recall", "Grant", "Grant"]  # both are told to stop before they may go on
+
+
+def grants(out: b.Outcome) -> list[b.Grant]:
+    """How many failures who may have."""
+    return [action for action in out.actions if isinstance(action, b.Grant)]
+
+
+def six_failed(book: b.Book) -> b.Outcome:
+    """The first worker asked when it had used its five failures, and asks again after one more."""
     given = chunk(book, *range(9))
     book.give(0, given)
     decide(book, acked(given, 5, *map(failed, range(5)), waits=True))
-    out = decide(book, acked(given, 6, failed(5), waits=True))
-    assert out.actions == [b.Grant(1, 2, go=False)]
-    assert decide(book, b.Curbed(1, 2, 0)).actions == [b.Grant(0, 8)]
-
-
-def test_what_was_used_unknown_is_reckoned_with() -> None:
-    """Failures that are on their way, and an item that may have begun, are not given to another."""
-    book = limited(2, most=9)
-    given, others = chunk(book, *range(9)), chunk(book, *range(10, 19))
-    book.give(0, given)
-    book.give(1, others)
-    decide(book, acked(given, 5, *map(failed, range(5)), waits=True))
-    decide(book, acked(given, 6, failed(5), waits=True))
-    assert decide(book, b.Curbed(1, 2, 4)).actions == []
-    out = decide(book, b.Acked(1, others.key, 4, last=False, endings=tuple(map(failed, range(10, 14)))))
-    assert b.Grant(0, 7) not in out.actions or book.failures.allowance == 1
+    return decide(book, acked(given, 6, failed(5), waits=True))
 
 
 def test_fatal_ends_the_job() -> None:
