@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from spoold.core.manifest import GlobSource, Manifest
+from spoold.core.manifest import Manifest
 from spoold.core.policy import FailureLimits, Recycling, RetryPolicy
+from spoold.core.source import GlobSource
 from spoold.errors import ManifestError
 from spoold.supervisor.config import Limits
 from spoold.supervisor.manifests import job_name, parse, schema_text

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field
 
+from spoold.core.checkpoint import Checkpoint, JournalCheckpoint
 from spoold.core.rules import Failures, Recycle, Retry
-from spoold.core.values import DOTTED, Char, Duration, Memory, Part, Rate, Text, Workers
+from spoold.core.source import Source
+from spoold.core.values import DOTTED, Duration, Memory, Part, Rate, Text, Workers
 
 JOB_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 RUN_PATTERN: Final = r"^[A-Za-z0-9._:+%-]{1,64}$"
@@ -26,81 +28,6 @@ def _variable(name: str) -> str:
     if name.startswith("SPOOLD_"):
         raise ValueError("variables that begin with SPOOLD_ are set by spoold itself")
     return name
-
-
-class JsonlSource(Part):
-    """One JSON value a line."""
-
-    type: Literal["jsonl"]
-    path: Text
-    """The file, also .gz or .zst; relative to `cwd`."""
-
-
-class CsvSource(Part):
-    """One row an item, a text per column."""
-
-    type: Literal["csv"]
-    path: Text
-    """The file, also .gz or .zst; relative to `cwd`."""
-    header: Annotated[list[Text], Field(min_length=1)] | None = None
-    """Names of the columns, if the file's first row has none."""
-    delimiter: Char = ","
-    quotechar: Char | None = '"'
-    """null: nothing is quoted."""
-    escapechar: Char | None = None
-    doublequote: bool = True
-    skipinitialspace: bool = False
-
-
-class LinesSource(Part):
-    """One line of text an item, {"line": text}."""
-
-    type: Literal["lines"]
-    path: Text
-    """The file, also .gz or .zst; relative to `cwd`."""
-
-
-class ItemsSource(Part):
-    """Items that stand in the manifest itself."""
-
-    type: Literal["items"]
-    items: list[Any]
-    """Objects, or values that become {"value": value}."""
-
-
-class RangeSource(Part):
-    """Numbers, {"n": number}."""
-
-    type: Literal["range"]
-    start: Annotated[int, Field(ge=-(2**62), le=2**62)] = 0
-    stop: Annotated[int, Field(ge=-(2**62), le=2**62)]
-    """The first number that is not there any more."""
-    step: Annotated[int, Field(ge=-(2**62), le=2**62)] = 1
-
-    @model_validator(mode="after")
-    def _moves(self) -> RangeSource:
-        if self.step == 0:
-            raise ValueError("step can't be 0")
-        return self
-
-
-class GlobSource(Part):
-    """Files whose path matches, {"path": path}."""
-
-    type: Literal["glob"]
-    pattern: Text
-    """`**` goes into folders; relative to `cwd`."""
-
-
-class JournalCheckpoint(Part):
-    """Progress is kept in the journal."""
-
-    type: Literal["journal"] = "journal"
-
-
-Source = Annotated[
-    JsonlSource | CsvSource | LinesSource | ItemsSource | RangeSource | GlobSource, Field(discriminator="type")
-]
 
 
 def _schema_extra(schema: dict[str, Any]) -> None:
@@ -146,7 +73,7 @@ class Manifest(Part):
     """How much may fail."""
     rate: Rate | None = None
     """Items started a second (100/s), a minute (100/m) or an hour (100/h), by all workers together. Default: any."""
-    checkpoint: JournalCheckpoint = JournalCheckpoint()
+    checkpoint: Checkpoint = JournalCheckpoint()
     """Where progress is kept."""
     priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
     """Higher first among queued jobs."""

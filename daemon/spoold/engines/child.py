@@ -57,12 +57,7 @@ def be_worker(birth: Birth) -> NoReturn:
     """The child's whole life; never returns to the runner's stack."""
     code = 1
     try:
-        process.die_with_parent(birth.runner)
-        process.become_subreaper()
-        os.setpgid(0, 0)
-        signal.set_wakeup_fd(-1)
-        process.ignore_terminal_signals()
-        leave_logs()
+        part_from(birth.runner)
         spec, own = birth.spec, os.getpid()
         _bound(spec, birth.leaf)
         channel, output, segment = _keep_own(birth)
@@ -91,6 +86,16 @@ def be_worker(birth: Birth) -> NoReturn:
         process.exit_now(code)
 
 
+def part_from(runner: int) -> None:
+    """The first steps of any process that a runner (a pid) forks: end with it, and share nothing that hurts."""
+    process.die_with_parent(runner)
+    process.become_subreaper()
+    os.setpgid(0, 0)
+    signal.set_wakeup_fd(-1)
+    process.ignore_terminal_signals()
+    leave_logs()
+
+
 def _bound(spec: JobSpec, leaf: Leaf | None) -> None:
     """What this process and everything it starts may use of the machine."""
     memory.raise_oom_score()
@@ -109,26 +114,27 @@ def _leave_if_forked(own: int) -> None:
 
 def _keep_own(birth: Birth) -> tuple[Channel, int, Segment]:
     """Move what is ours up, close everything else the runner had open."""
-
-    def up(descriptor: int) -> int:
-        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _first())
-
-    channel = up(birth.channel.fileno())
-    output = up(birth.output)
-    lock = up(birth.lock)
     # opened anew, so that this process is told of every failed sync, whoever else has the file open
-    journal = up(os.open(f"/proc/self/fd/{birth.segment.fd}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
+    journal = os.open(f"/proc/self/fd/{birth.segment.fd}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    channel, output, lock, journal = move_up(birth.channel.fileno(), birth.output, birth.lock, journal)
     os.set_inheritable(lock, True)  # programs that keep their parent's descriptors hold the job's lock too
-    process.close_all_but([channel, output, lock, journal])
+    segment = Segment.attach(journal, birth.header, birth.segment.q, birth.segment.path)
+    return blocking_channel(channel), output, segment
+
+
+def move_up(*descriptors: int) -> list[int]:
+    """Move descriptors out of the way of foreign code, and close all others; standard input is empty."""
+    kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _first()) for descriptor in descriptors]
+    process.close_all_but(kept)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=channel)
-    return (
-        Channel(sock, blocking=True),
-        output,
-        Segment.attach(journal, birth.header, birth.segment.q, birth.segment.path),
-    )
+    return kept
+
+
+def blocking_channel(descriptor: int) -> Channel:
+    """The channel of a child to its runner."""
+    return Channel(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor), blocking=True)
 
 
 def _first() -> int:
