@@ -76,8 +76,9 @@ def packaged(item: dict[str, Any]) -> str:
     return str(fakepackage.ANSWER)
 
 
-async def waits(item: dict[str, Any]) -> None:
-    """Not for a synchronous worker."""
+async def yields(item: dict[str, Any]) -> Any:
+    """Nothing that anybody waits for."""
+    yield item
 
 
 def generator(item: dict[str, Any]) -> Any:

@@ -189,14 +189,16 @@ def test_strange_exceptions(serving: Daemon, what: str, kind: str) -> None:
         ("no-module", "absent_module:f", "absent_module"),
         ("no-name", "basic:absent", "has no 'absent'"),
         ("no-callable", "odd:WORKER", "not a callable"),
-        ("async", "odd:waits", "async"),
+        ("async-generator", "odd:yields", "async generator"),
+        ("not-async", "basic:noop", "`concurrency` is for `async def` handlers"),
         ("unmakable", "odd:Unmakable", "no model here"),
         ("exits", "odd:Exits", "exit code 9"),
     ],
 )
 def test_a_handler_that_cannot_be_loaded_fails_the_job(serving: Daemon, name: str, handler: str, told: str) -> None:
     """The job fails with the reason, its items untouched."""
-    ended = serving.finish(name, handler=handler, source=serving.items(5))
+    more = {"concurrency": 2} if name == "not-async" else {}
+    ended = serving.finish(name, handler=handler, source=serving.items(5), **more)
     assert ended["state"] == "failed"
     assert told in ended["error"]
     assert serving.records(name) == []

@@ -232,8 +232,8 @@ class World:
         assert there.state is b.SlotState.READY
         assert not there.recalled
         assert slot < self.book.wanted
-        assert len(there.outstanding) <= b.DEPTH
-        assert len(there.outstanding) == 1 or not any(other.alone for other in there.outstanding)
+        assert len(there.outstanding) <= b.DEPTH * self.book.lanes
+        assert len(there.outstanding) == 1 or not any(other.alone for other in there.outstanding.values())
         for i, n in enumerate(chunk.ns):
             self.check_item(chunk, i, n)
         if self.book.rate.limited:
@@ -436,7 +436,7 @@ class World:
         places.update(n for _, chunk in book.waiting for n in chunk.ns)
         for slot in book.slots.values():
             assert slot.state is not b.SlotState.EMPTY or not slot.outstanding
-            for chunk in slot.outstanding:
+            for chunk in slot.outstanding.values():
                 places.update(chunk.ns[slot.done.get(chunk.key, 0) :])
         assert not places or max(places.values()) == 1
         assert all(self.items[n].ends for n in self.taken - set(places))

@@ -291,7 +291,7 @@ def test_memory_is_tried_again_alone_in_a_fresh_worker() -> None:
     assert kinds(decide(book, b.Died(0, frozenset(), (), "exit code 0"))) == ["Spawn"]
     out = decide(book, b.Loaded(0))
     assert sends(out) == [(0, [0])]
-    assert book.slots[0].outstanding[0].alone
+    assert book.slots[0].has_one_alone
     out = decide(book, b.Died(0, frozenset(), (0,), "used more", b.Cause.MEMORY))
     assert [(r.status, r.kind) for r in out.records] == [("died", "memory"), ("failed", "memory")]
     assert not book.deaths

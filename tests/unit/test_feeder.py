@@ -61,7 +61,7 @@ class Life:
 
     def settle_all(self) -> None:
         """The worker ends everything it was given."""
-        for chunk in self.book.slots[0].outstanding:
+        for chunk in self.book.slots[0].outstanding.values():
             for n, item_id in zip(chunk.ns, chunk.ids, strict=True):
                 self.ledger.item(n, item_id, "ok")
                 self.standing.recorded("ok", [n])

@@ -9,7 +9,7 @@ Invariants (checked by a state machine in tests/property):
 
 1. An item that was taken from the plan is in exactly one place: outstanding in one slot, in `back`, waiting for its
    next attempt, or settled.
-2. A slot has at most DEPTH chunks outstanding; one that has a chunk `alone` has nothing else.
+2. A slot has at most DEPTH chunks outstanding for each of its lanes; one that has a chunk `alone` has nothing else.
 3. Every death is written as `died` for its suspect before the item is tried again; at `poison` deaths the item is
    `quarantined` and never sent again. An item of which nobody knows whether it took effect is `in-doubt`, and is not
    sent again either.
@@ -110,6 +110,8 @@ class Book:
     Attributes:
         wanted: workers this job may have now.
         poison: deaths after which an item is quarantined.
+        lanes: chunks that a worker runs at once, each item by item.
+        batch: items that the handler gets at once.
         policy: when an attempt is followed by another.
         recycle: when a worker is replaced.
         failures: how many items failed, and whether that is too many.
@@ -126,6 +128,8 @@ class Book:
 
     wanted: int
     poison: int
+    lanes: int = 1
+    batch: int = 1
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     recycle: Recycling = field(default_factory=Recycling)
     failures: FailureCount = field(default_factory=lambda: FailureCount(FailureLimits()))
@@ -145,9 +149,9 @@ class Book:
     next_key: int = 1
     now: float = 0.0
 
-    def outstanding(self) -> int:
-        """Items sent and not acknowledged."""
-        return sum(slot.left() for slot in self.slots.values())
+    def in_flight(self) -> int:
+        """Items that run now, as far as is known."""
+        return sum(min(slot.left(), self.lanes * self.batch) for slot in self.slots.values())
 
     def live(self) -> list[Slot]:
         """Slots with a process."""
@@ -159,7 +163,7 @@ class Book:
 
     def all_settled(self) -> bool:
         """Whether nothing that was taken from the plan is open."""
-        return not self.back and not self.waiting and not self.outstanding()
+        return not self.back and not self.waiting and not any(slot.outstanding for slot in self.slots.values())
 
     def nothing_left(self) -> bool:
         """Whether every item is settled, as far as anybody knows of the source's end."""
@@ -284,7 +288,7 @@ def _blame_handler(book: Book, slot: Slot, error: str) -> None:
 
 def _acked(book: Book, event: Acked) -> None:
     slot = book.slots[event.slot]
-    chunk = next(chunk for chunk in slot.outstanding if chunk.key == event.key)
+    chunk = slot.outstanding[event.key]
     before = slot.done.get(event.key, 0)
     book.pace.observe(event.done - before, event.seconds)
     if event.done > before:
@@ -321,8 +325,7 @@ def _mixed(book: Book, slot: Slot, chunk: Chunk, before: int, event: Acked) -> N
 
 def _give_back(book: Book, slot: Slot, chunk: Chunk, done: int) -> None:
     """A chunk ended in its worker: what was not begun there is sent anew."""
-    slot.outstanding.remove(chunk)
-    del slot.done[chunk.key]
+    del slot.outstanding[chunk.key], slot.done[chunk.key]
     if done < len(chunk):
         slot.given -= len(chunk) - done
         book.back.append(chunk.pick(book.new_key(), list(range(done, len(chunk))), alone=chunk.alone))

@@ -29,7 +29,7 @@ def died(book: Book, event: Died, out: Outcome) -> bool:
         book.failures.succeeded(len(event.settled - endings.keys()))
     for ending in event.endings:
         book.ended_badly(ending)
-    for chunk in slot.outstanding:
+    for chunk in slot.outstanding.values():
         _take_back(book, chunk, slot.done.get(chunk.key, 0), event, endings, out)
     begun = event.suspects or event.settled or event.endings or event.doubtful
     return bool(slot.outstanding) and not (slot.proven or event.cause is Cause.OURS or begun)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from spoold.core.chunk import Chunk
 
 DEPTH: Final = 2
-"""Chunks outstanding in a slot, so that a worker never waits for the runner."""
+"""Chunks outstanding in a slot for each of its lanes, so that a worker never waits for the runner."""
 
 
 def schedule(book: Book, out: Outcome) -> None:
@@ -103,34 +103,33 @@ def _somebody_tries(book: Book) -> bool:
 
 
 def _fill(book: Book, out: Outcome) -> None:
-    """Keep DEPTH chunks of quick items with each worker; but nobody gets a second one before everybody has one.
+    """Keep DEPTH chunks of quick items with each lane; but nobody gets a second one before everybody has one.
 
     Where a rate is set, nobody has more than one: what a worker holds may start at any moment.
     """
     allowed = book.rate.free(book.now)
-    depth_now = DEPTH if book.pace.quick and not book.rate.limited else 1
+    depth_now = book.lanes * (DEPTH if book.pace.quick and not book.rate.limited else 1)
     slots = book.fillable()
     expected = {slot.number: len(slot.outstanding) for slot in slots}
     room = {slot.number: slot.room(book.recycle.items) for slot in slots}
-    for depth in range(1, depth_now + 1):
+    for depth in range(min(expected.values(), default=depth_now) + 1, depth_now + 1):
         short = [slot for slot in slots if expected[slot.number] < depth]
         for sharers, slot in zip(range(len(short), 0, -1), short, strict=True):
-            if not allowed:
+            if allowed <= 0:
                 return
-            if slot.state is SlotState.READY and not any(chunk.alone for chunk in slot.outstanding):
-                most = min(allowed, room[slot.number])
+            if slot.state is SlotState.READY and not slot.has_one_alone:
+                most = min(_size(book, allowed), room[slot.number])
                 sent = _serve(book, slot, sharers, most, out, idle=not expected[slot.number])
                 allowed -= sent
                 room[slot.number] -= sent
                 expected[slot.number] += sent > 0
 
 
-def _serve(book: Book, slot: Slot, sharers: int, allowed: int, out: Outcome, *, idle: bool) -> int:
+def _serve(book: Book, slot: Slot, sharers: int, most: int, out: Outcome, *, idle: bool) -> int:
     """One chunk for the slot, or the order to take one from the plan; how many items it may be at most, 0: none.
 
     It is idle if it has nothing, and nothing is on its way from the plan.
     """
-    most = min(book.pace.size, allowed)
     if most < 1:
         return 0
     index = _suitable(book, slot, idle=idle)
@@ -141,6 +140,14 @@ def _serve(book: Book, slot: Slot, sharers: int, allowed: int, out: Outcome, *, 
     book.rate.spend(len(chunk), book.now)
     out.actions.append(Send(slot.number, chunk))
     return len(chunk)
+
+
+def _size(book: Book, allowed: int) -> int:
+    """Items of the next chunk, at most: whole batches, also where a rate allows fewer by now, which then pays later."""
+    if book.batch == 1:
+        return min(book.pace.size, allowed)
+    batches = min(book.pace.size, allowed) // book.batch
+    return book.batch * max(1, batches)
 
 
 def _feed(book: Book, slot: Slot, most: int, out: Outcome) -> int:
@@ -214,8 +221,8 @@ def _spread(book: Book, out: Outcome) -> None:
     ready = book.fillable()
     if all(slot.outstanding for slot in ready):
         return
-    loaded = [slot for slot in ready if book.pace.worth(slot.left())]
+    loaded = {slot.number: left for slot in ready if book.pace.worth(left := slot.unbegun(book.lanes) + 1)}
     if loaded:
-        busiest = max(loaded, key=Slot.left)
+        busiest = book.slots[max(loaded, key=loaded.__getitem__)]
         busiest.recalled = True
         out.actions.append(Recall(busiest.number))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from spoold.core.checkpoint import Checkpoint, JournalCheckpoint
 from spoold.core.rules import Failures, Recycle, Retry
@@ -19,6 +20,8 @@ JOB_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 RUN_PATTERN: Final = r"^[A-Za-z0-9._:+%-]{1,64}$"
 HANDLER_PATTERN: Final = rf"^{DOTTED}:{DOTTED}$"
 _AFTER_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,63}(@[A-Za-z0-9._:+-]{1,64})?$"
+MOST_LANES: Final = 4096
+MOST_ITEMS: Final = 100_000
 _DAY: Final = 86400.0
 
 
@@ -28,6 +31,9 @@ def _variable(name: str) -> str:
     if name.startswith("SPOOLD_"):
         raise ValueError("variables that begin with SPOOLD_ are set by spoold itself")
     return name
+
+
+Argument = Annotated[str, Field(max_length=4096)]
 
 
 def _schema_extra(schema: dict[str, Any]) -> None:
@@ -46,8 +52,10 @@ class Manifest(Part):
     """The job's name. Default: the file's name without its suffix."""
     run: Annotated[str, Field(pattern=RUN_PATTERN)] | None = None
     """Run key, a strftime format (local time of the drop): the same items again under a new identity."""
-    handler: Annotated[str, Field(pattern=HANDLER_PATTERN, max_length=512)]
+    handler: Annotated[str, Field(pattern=HANDLER_PATTERN, max_length=512)] | None = None
     """A Python callable, `package.module:name`."""
+    command: Annotated[list[Argument], Field(min_length=1)] | None = None
+    """Instead of a handler: a program for each item, as a list of arguments; {field} is a field of the item."""
     params: dict[str, Any] = Field(default={})
     """Handed to a handler class's constructor."""
     source: Source
@@ -59,6 +67,10 @@ class Manifest(Part):
     """
     workers: Workers = "auto"
     """Processes."""
+    concurrency: Annotated[int, Field(ge=1, le=MOST_LANES)] = 1
+    """Items in flight in one worker, for an `async def` handler."""
+    batch: Annotated[int, Field(ge=1, le=MOST_ITEMS)] = 1
+    """More than 1: the handler gets a list of up to so many items, and returns a list of results or exceptions."""
     memory: Memory | None = None
     """Of one worker, the processes it starts included. Default: an equal share of the machine's, less a tenth."""
     timeout: Annotated[Duration, Field(ge=0.001)] | None = None
@@ -93,6 +105,23 @@ class Manifest(Part):
     """Worker deaths after which an item is quarantined."""
     preload: bool = False
     """Import the handler once, before forking."""
+
+    @field_validator("command")
+    @classmethod
+    def _either(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        handler = info.data.get("handler", ...)  # ...: there is one, and it is wrong
+        if value is not None and handler is not None:
+            raise ValueError("a job has a `handler` or a `command`, not both")
+        if value is None and handler is None:
+            raise PydanticCustomError("handler_missing", "neither")
+        return value
+
+    @field_validator("params", "concurrency", "batch")
+    @classmethod
+    def _for_handlers(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.data.get("command") is not None and value not in ({}, 1):
+            raise ValueError("it is for a `handler`, and this job has a `command`")
+        return value
 
     def spec(self) -> dict[str, Any]:
         """The job as plain JSON values, defaults filled in, in seconds, bytes and starts a second."""

@@ -41,6 +41,15 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         doubled = self.backoff * 2.0 ** min(attempt - 1, 64)
         return min(self.max_backoff, min(self.max_backoff, doubled) * (1 + self.jitter * (2 * luck - 1)))
 
+    def is_transient(self, error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+        """Whether an error like this may pass.
+
+        Args:
+            error: what was raised.
+            kinds: the classes that `on` names as `module:Class`.
+        """
+        return isinstance(error, kinds) or any(kind.__name__ in self.on for kind in type(error).__mro__)
+
     @property
     def timeouts(self) -> bool:
         """Whether an attempt that ran out of time is followed by another."""

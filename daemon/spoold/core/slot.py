@@ -33,7 +33,7 @@ class Slot:
     """One place for a worker.
 
     Attributes:
-        outstanding: chunks sent and not acknowledged to their end.
+        outstanding: chunks sent and not acknowledged to their end, by key, in the order in which they were sent.
         done: key of an outstanding chunk to how many of its items have their records.
         recalled: its unbegun items were asked back; it gets none before all it has are acknowledged.
         tried: tries to load the handler that had failed when this worker was started.
@@ -48,7 +48,7 @@ class Slot:
 
     number: int
     state: SlotState = SlotState.EMPTY
-    outstanding: list[Chunk] = field(default_factory=list)
+    outstanding: dict[int, Chunk] = field(default_factory=dict)
     done: dict[int, int] = field(default_factory=dict)
     recalled: bool = False
     tried: int = 0
@@ -62,7 +62,16 @@ class Slot:
 
     def left(self) -> int:
         """Items sent here and not yet acknowledged."""
-        return sum(len(chunk) - self.done.get(chunk.key, 0) for chunk in self.outstanding)
+        return sum(len(chunk) - self.done.get(key, 0) for key, chunk in self.outstanding.items())
+
+    def unbegun(self, lanes: int) -> int:
+        """Items sent here that it has not begun, if it runs so many chunks at once."""
+        return self.left() - min(lanes, len(self.outstanding))
+
+    @property
+    def has_one_alone(self) -> bool:
+        """Whether what it has shares its worker with nothing else."""
+        return len(self.outstanding) == 1 and any(chunk.alone for chunk in self.outstanding.values())
 
     def unused(self) -> int:
         """Items that may fail here before the worker asks, as far as is known of those that did."""
@@ -87,7 +96,7 @@ class Slot:
 
     def take(self, chunk: Chunk) -> None:
         """Note that the chunk was sent here."""
-        self.outstanding.append(chunk)
+        self.outstanding[chunk.key] = chunk
         self.given += len(chunk)
 
     def worn(self, recycle: int | None) -> bool:

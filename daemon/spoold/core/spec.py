@@ -17,6 +17,10 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
         directory: jobs/JOB, absolute.
         spool: root of the spool, absolute.
         run: number of the run to go on with.
+        handler: `module:name`; None: there is a `command`, the arguments of a program.
+        concurrency: items that one worker has in flight at once.
+        batch: items that the handler gets at once, at most; 1: it gets an item, not a list.
+        checkpoint: where else doneness lives: its `type` and options.
         timeout: of one attempt; None: it may take for ever.
         memory: of one worker with everything it starts, beyond what an empty one needs; None: as much as there is.
         at_most_once: an item that began and has no outcome is never run again by itself.
@@ -31,7 +35,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     directory: str
     spool: str
     run: int
-    handler: str
+    handler: str | None
     params: dict[str, Any]
     source: dict[str, Any]
     id: str | None
@@ -48,6 +52,10 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     log_format: str
     log_size: int
     granted: int
+    command: list[str] | None = None
+    concurrency: int = 1
+    batch: int = 1
+    checkpoint: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "journal"})
     retry: RetryPolicy = RetryPolicy()
     failures: FailureLimits = FailureLimits()
     recycle: Recycling = Recycling()
@@ -58,6 +66,11 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     only: Literal["failures", "resolved"] | None = None
     cgroup: str | None = None
     progress: float = 10.0
+
+    @property
+    def runs(self) -> str:
+        """What the items are given to, in a few words."""
+        return f"handler {self.handler}" if self.command is None else f"command {self.command[0]}"
 
 
 def encode_spec(spec: JobSpec) -> bytes:

@@ -11,7 +11,7 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 import setproctitle
 
@@ -24,16 +24,35 @@ from spoold.system import memory, process
 from spoold.system.cgroup import Leaf
 from spoold.system.channel import Channel
 from spoold.system.logs import leave_logs
-from spoold.worker.call import Handler, load
+from spoold.worker.account import Account
+from spoold.worker.batched import BatchWorker
+from spoold.worker.call import Handler, load_for
 from spoold.worker.line import Line
 from spoold.worker.main import Worker
 from spoold.worker.outcome import make_room, shown
-from spoold.worker.output import Current, capture
+from spoold.worker.output import Current, TaskCurrent, capture
 from spoold.worker.ration import Ration
+from spoold.worker.recorder import Recorder
 from spoold.worker.wire import Kind
 
 OWN_DESCRIPTORS: Final = 500
 """Descriptors of ours start here, out of the way of a handler's closerange or a careless open."""
+
+
+class _AnyWorker(Protocol):
+    def __init__(
+        self,
+        spec: JobSpec,
+        slot: int,
+        handler: Handler,
+        line: Line,
+        recorder: Recorder,
+        account: Account,
+        current: Current,
+        /,
+    ) -> None: ...
+
+    def run(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +80,7 @@ def be_worker(birth: Birth) -> NoReturn:
         spec, own = birth.spec, os.getpid()
         _bound(spec, birth.leaf)
         channel, output, segment = _keep_own(birth)
-        current = Current()
+        current = TaskCurrent() if spec.concurrency > 1 else Current()
         streams = capture(output, current)
         setproctitle.setproctitle(f"spoold: worker {birth.slot} of {spec.job}")
         ration = None
@@ -77,13 +96,21 @@ def be_worker(birth: Birth) -> NoReturn:
         gc.collect()
         gc.freeze()
         channel.send(Kind.LOADED, b"")
-        worker = Worker(
-            spec, birth.slot, handler, channel, birth.line, segment, current=current, streams=streams, ration=ration
-        )
-        worker.run()
+        recorder = Recorder(segment, channel, birth.line)
+        account = Account(spec, handler, recorder, birth.line, streams, ration)
+        _kind(spec, handler)(spec, birth.slot, handler, birth.line, recorder, account, current).run()
         code = 0
     finally:
         process.exit_now(code)
+
+
+def _kind(spec: JobSpec, handler: Handler) -> type[_AnyWorker]:
+    """The worker that calls a handler as it wants to be called."""
+    if handler.loop is not None:
+        from spoold.worker.concurrent import ConcurrentWorker  # noqa: PLC0415 - only there an event loop is needed
+
+        return ConcurrentWorker
+    return BatchWorker if spec.batch > 1 else Worker
 
 
 def part_from(runner: int) -> None:
@@ -147,9 +174,9 @@ def _first() -> int:
 def _prepare(spec: JobSpec, slot: int, ration: Ration | None) -> Handler:
     """Environment, directory and path as the manifest says, then the handler."""
     prepare_process(spec, slot)
-    handler = load(spec.handler, spec.params, spec.retry.on)
+    handler = load_for(spec)
     if ration is not None and (excess := ration.overdrawn()):
-        raise HandlerError(excess, where=f"handler {spec.handler} can't be loaded")
+        raise HandlerError(excess, where=f"{spec.runs} can't be loaded")
     return handler
 
 
@@ -192,4 +219,4 @@ def _why(spec: JobSpec, error: BaseException) -> str:
     what = f"{type(error).__name__}: {shown(error)}"
     if isinstance(error, MemoryError) and spec.memory is not None:
         what = f"it needs more than its `memory` of {format_size(spec.memory)}"
-    return f"handler {spec.handler} can't be loaded: {what}"
+    return f"{spec.runs} can't be loaded: {what}"

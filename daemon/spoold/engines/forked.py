@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Final
 
 from spoold.core.book import Cause
-from spoold.core.chunk import Chunk
+from spoold.core.chunk import Chunk, Past
 from spoold.core.spec import JobSpec
 from spoold.core.units import format_size
 from spoold.engines.output import Output, Print
@@ -17,7 +17,7 @@ from spoold.journal.segment import Segment
 from spoold.system import memory, process
 from spoold.system.cgroup import Leaf
 from spoold.system.channel import Channel
-from spoold.worker.line import BEGUN, STARTED, SYNCED, Line, begun_position
+from spoold.worker.line import BEGUN, STARTED, SYNCED, Lane, Line, begun_position, lanes
 from spoold.worker.wire import Ack
 
 GRACE: Final = 1.0
@@ -30,6 +30,10 @@ FASTEST: Final = 8e9
 """Bytes that a process can fill in a second."""
 LOOKING: Final = 20
 """The time between two measurements of a worker's memory is at least so many times what one takes."""
+
+
+Moment = tuple[int, list[tuple[Lane, int, int]]]
+"""The line's word of what was begun last, and of lanes their chunk and the place of the call's first item in it."""
 
 
 class ForkedWorker:
@@ -74,7 +78,9 @@ class ForkedWorker:
         self.last_word = 0
         self._recent: Chunk | None = None
         self._acked_word = 0
-        self._killed_word = 0
+        self._lanes = lanes(line)
+        self._blamed: list[Lane] = []
+        self._killed_at: Moment | None = None
         self._why: str | None = None
         self._leaf = leaf
         self._bound = bound
@@ -111,18 +117,40 @@ class ForkedWorker:
         return chunk.ns[before : ack.done]
 
     def item_id(self) -> str | None:
-        """The item it began last; its chunk may be done when what it wrote is read."""
+        """The item it is busy with, if it is only one; its chunk may be done when what it wrote is read."""
         n = begun_position(self.line[BEGUN])
+        if n is None:
+            busy = [n for lane in self._lanes for n in self._begun(lane)]
+            n = busy[0] if len(busy) == 1 else None
         if n is not None:
             for chunk in (*self.sent.values(), self._recent):
                 if chunk is not None and n in chunk.ns:
                     return chunk.ids[chunk.ns.index(n)]
         return None
 
-    def suspect(self) -> int | None:
-        """The position of an attempt that began and was not acknowledged to have ended."""
+    def suspects(self) -> list[int]:
+        """The positions of attempts that began and were not acknowledged to have ended; of a late one, its own."""
         word = self.line[BEGUN]
-        return None if word == self._acked_word else begun_position(word)
+        n = None if word == self._acked_word else begun_position(word)
+        found = [n for lane in self._blamed or self._lanes for n in self._begun(lane)]
+        return found if n is None else [n, *found]
+
+    def _begun(self, lane: Lane) -> list[int]:
+        chunk, done = self.sent.get(lane.key), self.done.get(lane.key, 0)
+        return [] if chunk is None else [chunk.ns[i] for i in lane.part if i >= done]
+
+    def outstanding(self) -> dict[int, tuple[Past | None, int]]:
+        """Items that it may have begun and were not acknowledged to have ended: their past, by position.
+
+        With it comes the size that the segment had before any record of this attempt.
+        """
+        starts = dict.fromkeys(self.sent, 0) if self.line[BEGUN] else {lane.key: lane.start for lane in self._lanes}
+        return {
+            chunk.ns[i]: (chunk.past(i), starts[key])
+            for key, chunk in self.sent.items()
+            if key in starts
+            for i in range(self.done.get(key, 0), len(chunk))
+        }
 
     # ------------------------------------------------------------------ its limits
 
@@ -134,15 +162,29 @@ class ForkedWorker:
             self.kill(Cause.OURS)
         if (self.loaded and not self.sent) or self.cause is not Cause.ITEM:
             return
-        word, timeout = self.line[BEGUN], self._spec.timeout
-        if timeout is not None and 0 < self.line[STARTED] < (now - timeout - GRACE) * 1e9:
+        moment, timeout = self._moment(self._lanes), self._spec.timeout
+        if timeout is not None and self._late(int((now - timeout - GRACE) * 1e9)):
             self.kill(
                 Cause.TIMEOUT,
-                word,
+                self._moment(self._blamed) if self._blamed else moment,
                 f"the attempt took longer than its `timeout` of {timeout:g} s and did not end {GRACE:g} s later",
             )
         elif self._bound is not None and self._over():
-            self.kill(Cause.MEMORY, word, self._starved())
+            self.kill(Cause.MEMORY, moment if self._spec.concurrency == 1 else None, self._starved())
+
+    def _moment(self, blamed: list[Lane]) -> Moment:
+        """What runs now, as far as these lanes tell."""
+        return self.line[BEGUN], [(lane, lane.key, lane.part.start) for lane in blamed]
+
+    def _late(self, limit: int) -> bool:
+        """Whether an attempt began before `limit`, ns of the monotonic clock.
+
+        If the worker told each late one to end, they are to blame; else its event loop is held up, and nobody knows by
+        which.
+        """
+        late = [lane for lane in self._lanes if 0 < lane.since < limit]
+        self._blamed = late if all(lane.since & 1 for lane in late) else []
+        return bool(late) or 0 < self.line[STARTED] < limit
 
     def _over(self) -> bool:
         """Whether it uses more memory than it may, with everything it started."""
@@ -179,15 +221,15 @@ class ForkedWorker:
         self._tired = True
         return True
 
-    def kill(self, cause: Cause, word: int = 0, why: str | None = None) -> None:
+    def kill(self, cause: Cause, moment: Moment | None = None, why: str | None = None) -> None:
         """End it and what it started.
 
         Args:
             cause: for what.
-            word: the line's word of the attempt that is to blame; another one is not.
+            moment: what ran that is to blame; if something else runs by then, that is not.
             why: the same in words.
         """
-        self.cause, self._killed_word, self._why = cause, word, why
+        self.cause, self._killed_at, self._why = cause, moment, why
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         with suppress(ProcessLookupError):
@@ -200,8 +242,8 @@ class ForkedWorker:
         _, status, usage = os.wait4(self.pid, 0)
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         if self.cause is Cause.ITEM and killed and self._leaf is not None and self._leaf.oom_kills():
-            self.cause, self._killed_word, self._why = Cause.MEMORY, self.line[BEGUN], self._starved()
-        if self.cause in (Cause.TIMEOUT, Cause.MEMORY) and self._killed_word != self.line[BEGUN]:
+            self.cause, self._killed_at, self._why = Cause.MEMORY, None, self._starved()
+        if self._killed_at is not None and self._killed_at != self._moment([lane for lane, _, _ in self._killed_at[1]]):
             self.cause = Cause.OURS  # the one to blame ended after all, and another began
         peak = self._leaf.peak() if self._leaf is not None else None
         return self._why or process.describe_status(status), max(self._peak, peak or usage.ru_maxrss * 1024)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from random import random
 
 from spoold.core.book import Acked, Cause, Died, Loaded, LoadFailed, Tired
-from spoold.core.chunk import Chunk
+from spoold.core.chunk import Chunk, Past
 from spoold.core.spec import JobSpec
 from spoold.engines import aftermath
 from spoold.engines.base import Host
@@ -22,12 +22,15 @@ from spoold.engines.child import Birth, be_worker
 from spoold.engines.forked import LOOK_EVERY, ForkedWorker
 from spoold.journal.failure import SegmentBroken
 from spoold.journal.format import ItemRecord
+from spoold.journal.scan import Found
 from spoold.journal.segment import Segment
 from spoold.system import memory, process
 from spoold.system.cgroup import Leaf
 from spoold.system.channel import Channel, pair
 from spoold.worker.line import CREDIT, DRAINING, FAILED, STOP, SYNCED, new_line
 from spoold.worker.wire import Ack, Kind, decode_ack, encode_chunk
+
+Outstanding = dict[int, tuple[Past | None, int]]
 
 
 class LocalEngine:
@@ -52,7 +55,7 @@ class LocalEngine:
 
     def spawn(self, slot: int) -> None:
         """See Engine."""
-        segment, line, spec = self._segment_of(slot), new_line(), self._spec
+        segment, line, spec = self._segment_of(slot), new_line(self._spec.concurrency), self._spec
         segment.mend()
         leaf = bound = None
         if spec.memory is not None:
@@ -252,16 +255,14 @@ class LocalEngine:
 
     def _settle(self, worker: ForkedWorker, why: str) -> None:
         """Read the records that came after the last ack; what began without one is suspect."""
-        outstanding = {n: chunk.past(i) for chunk in worker.sent.values() for i, n in enumerate(chunk.ns)}
-        records = (found.record for found in worker.segment.recover())
-        left = aftermath.read((one for one in records if isinstance(one, ItemRecord)), outstanding, why)
+        outstanding = worker.outstanding()
+        left = aftermath.read(_of_items(worker.segment.recover(), outstanding), _pasts(outstanding), why)
         for n, status in left.settled.items():
             self._host.recorded(status, [n])
         self._host.noted(left.noted)
         self._host.counted(left.tally.to_builtins())
         ended = left.settled.keys() | {ending.n for ending in left.endings}
-        suspect = worker.suspect()
-        suspects = (suspect,) if suspect in outstanding and suspect not in ended else ()
+        suspects = tuple(n for n in worker.suspects() if n in outstanding and n not in ended)
         self._host.happened(
             Died(
                 worker.slot,
@@ -275,6 +276,18 @@ class LocalEngine:
                 random(),  # noqa: S311 - it spreads attempts in time
             )
         )
+
+
+def _of_items(records: Iterable[Found], outstanding: Outstanding) -> Iterator[ItemRecord]:
+    """The records of the attempts that were outstanding; not those of what was acknowledged beside them."""
+    for found in records:
+        record = found.record
+        if isinstance(record, ItemRecord) and record.n in outstanding and found.offset >= outstanding[record.n][1]:
+            yield record
+
+
+def _pasts(outstanding: Outstanding) -> dict[int, Past | None]:
+    return {n: past for n, (past, _) in outstanding.items()}
 
 
 def _with_room(bound: int) -> int:

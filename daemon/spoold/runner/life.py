@@ -128,7 +128,7 @@ def _run(spec: JobSpec, channel: Channel, lock: int, log: JobLog) -> Ended:
 
 
 def _greet(spec: JobSpec, runner: Runner, log: JobLog, *, resumed: bool) -> None:
-    log.info(f"run {runner.ledger.history.run} of {spec.job}: {runner.source}, handler {spec.handler}")
+    log.info(f"run {runner.ledger.history.run} of {spec.job}: {runner.source}, {spec.runs}")
     if runner.changed:
         log.info("the source changed: what is done is looked up by id")
     elif resumed:
@@ -139,7 +139,8 @@ def _preload(spec: JobSpec) -> str | None:
     """Import the handler here, so that workers share its memory; why that can't be had."""
     try:
         prepare_process(spec, None)
-        find(spec.handler)
+        if spec.handler is not None:
+            find(spec.handler)
     except BaseException as error:  # noqa: BLE001 - the handler's import may raise anything; the workers will say it again
         return f"the handler can't be preloaded ({type(error).__name__})"
     return "the handler's import started threads" if process.thread_count() > 1 else None
@@ -213,7 +214,7 @@ def _finish(spec: JobSpec, ledger: Ledger, event: JobEvent, reason: str | None, 
         "error": reason,
         "started": started.t if started else None,
         "source": runner.source,
-        "handler": spec.handler,
+        "handler": spec.handler or spec.command,
     }
     bad = counts.failed + counts.quarantined + counts.in_doubt
     derive = standing.ran or bad or not _derived(spec.directory, history)

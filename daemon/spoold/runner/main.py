@@ -68,6 +68,8 @@ class Runner:
         self.book = b.Book(
             wanted=spec.granted,
             poison=spec.poison,
+            lanes=spec.concurrency,
+            batch=spec.batch,
             policy=spec.retry,
             recycle=spec.recycle,
             failures=_failures(spec, history),

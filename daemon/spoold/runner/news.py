@@ -31,7 +31,7 @@ class News:
         standing, channel = self._standing, self._orders.channel
         if not self._book.ended:
             standing.counts.retrying = len(self._book.waiting)
-            standing.counts.in_flight = sum(1 for slot in self._book.slots.values() if slot.outstanding)
+            standing.counts.in_flight = self._book.in_flight()
         channel.flush()
         if not channel.backlog:
             self._orders.say(Progress(standing.counts, standing.rate(), len(self._book.live())))

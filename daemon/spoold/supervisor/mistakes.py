@@ -94,6 +94,8 @@ def _mistake(detail: ErrorDetails, model: type[BaseModel], positions: Positions)
             what, remedy = f"`type` of {shown} is missing", "add it"
         case "missing":
             what, remedy = f"{shown} is missing", "add it"
+        case "handler_missing":
+            what, remedy = "`handler` is missing", "add it, or `command` to run a program for each item"
         case "union_tag_invalid":
             context = detail["ctx"]
             known = [tag.strip(" '") for tag in str(context["expected_tags"]).split(",")]

@@ -5,10 +5,15 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from spoold.core.spec import JobSpec
 from spoold.errors import HandlerError
+from spoold.worker.command import Command
 from spoold.worker.context import Item
+
+if TYPE_CHECKING:
+    import asyncio
 
 Call = Callable[..., Any]
 Kinds = tuple[type[BaseException], ...]
@@ -21,18 +26,26 @@ class Handler:
         call: what to call with the item, and with the context if `wants_context`.
         wants_context: whether it has a place for one.
         transient: the classes of exceptions after which an item is tried again, where the manifest names their module.
+        loop: the event loop of an `async def` handler; None for others.
     """
 
-    def __init__(self, call: Call, *, wants_context: bool, transient: Kinds = ()) -> None:
+    def __init__(
+        self,
+        call: Call,
+        *,
+        wants_context: bool,
+        transient: Kinds = (),
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self.call = call
         self.wants_context = wants_context
         self.transient = transient
+        self.loop = loop
 
-    def close(self) -> None:
-        """Let a class end what it began."""
+    def close(self) -> Any:
+        """Let a class end what it began; of an `async def` handler this may have to be awaited."""
         closer = getattr(self.call, "close", None)
-        if callable(closer):
-            closer()
+        return closer() if callable(closer) else None
 
 
 def find(name: str) -> Any:
@@ -61,6 +74,27 @@ def _attribute(name: str, where: str, form: str) -> Any:
     return target
 
 
+def load_for(spec: JobSpec) -> Handler:
+    """What a job's items are given to.
+
+    Raises:
+        HandlerError: it can't be used.
+        Exception: whatever its module or constructor raises.
+    """
+    if spec.command is not None:
+        command = Command(spec.command, spec.result_limit, timed=spec.timeout is not None)
+        return Handler(command, wants_context=True, transient=command.transient)
+    assert spec.handler is not None
+    handler = load(spec.handler, spec.params, spec.retry.on)
+    if spec.concurrency > 1 and handler.loop is None:
+        raise HandlerError(
+            "`concurrency` is for `async def` handlers, this one is called synchronously",
+            where=f"handler {spec.handler}",
+            remedy="make it `async def`, or ask for more `workers`",
+        )
+    return handler
+
+
 def load(name: str, params: dict[str, Any], on: Sequence[str] = ()) -> Handler:
     """Import the handler and, if it is a class, construct it.
 
@@ -74,21 +108,43 @@ def load(name: str, params: dict[str, Any], on: Sequence[str] = ()) -> Handler:
         Exception: whatever the module or the constructor raises.
     """
     target = find(name)
+    _refuse_generators(target, name)
+    loop = _new_loop() if _is_async(target) else None
     if isinstance(target, type):
-        target = target(**params)
+        target = target(**params) if loop is None else loop.run_until_complete(_made(target, params))
         if not callable(target):
             raise HandlerError(
                 "its instances can't be called", where=f"handler {name}", remedy="give the class a __call__"
             )
     elif params:
         raise HandlerError("`params` are for a handler class, this is a function", where=f"handler {name}")
-    if any(inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called) for called in _called(target)):
+    return Handler(target, wants_context=_wants_context(target), transient=_exceptions(on), loop=loop)
+
+
+def _refuse_generators(target: Any, name: str) -> None:
+    if any(inspect.isasyncgenfunction(called) for called in _called(target)):
         raise HandlerError(
-            "it is async, and handlers are called synchronously",
+            "it is an async generator, which runs nothing when it is called",
             where=f"handler {name}",
-            remedy="make it a plain function",
+            remedy="return the result instead of yielding it",
         )
-    return Handler(target, wants_context=_wants_context(target), transient=_exceptions(on))
+
+
+def _is_async(target: Any) -> bool:
+    return any(inspect.iscoroutinefunction(called) for called in _called(target))
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    import asyncio  # noqa: PLC0415 - only those handlers pay for it
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+async def _made(kind: type, params: dict[str, Any]) -> Any:
+    """An instance, made where the loop runs: clients of async libraries ask for that."""
+    return kind(**params)
 
 
 def _exceptions(names: Sequence[str]) -> Kinds:
@@ -103,8 +159,11 @@ def _exceptions(names: Sequence[str]) -> Kinds:
 
 
 def _called(target: Any) -> tuple[Any, Any]:
-    """What runs when `target` is called: it, if it is a function or wraps one, or its class's `__call__`."""
-    return target, type(target).__call__
+    """What runs when `target` is called: it, if it is a function or wraps one, or its class's `__call__`.
+
+    Of a class, what runs when its instances are called.
+    """
+    return target, (target if isinstance(target, type) else type(target)).__call__
 
 
 def _wants_context(call: Call) -> bool:

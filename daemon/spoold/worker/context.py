@@ -78,7 +78,7 @@ class Item:
         Later attempts get the recorded value back. That the call begins, and what it returned, are durable before
         anything else happens; it costs two syncs. Where a crash or a timeout cut the call short, nobody knows whether
         it took effect: the item is then `in-doubt` for `spool resolve`. A call that raised is taken not to have taken
-        effect, and is made again by the next attempt.
+        effect, and is made again by the next attempt. Where `fn` is an `async def` function, the call is to be awaited.
 
         Args:
             name: what the effect is called within this item.

@@ -10,6 +10,17 @@
     5     runner   CREDIT: items that may fail in this worker's life before it asks
     6     worker   FAILED: items that failed in this worker's life; stored before CREDIT is read
 
+Where items are begun together (`batch`, `concurrency`), word 0 stays 0 and the line goes on with so many lanes, each of
+which runs one chunk at a time, call by call:
+
+    word  writer   meaning
+    0     worker   KEY: the chunk's; 0: none
+    1     worker   PART: of the call begun last, its first item's place in the chunk in the low half, its count in the
+                   rest
+    2     worker   FROM: bytes of the segment before any record of this chunk that was not acknowledged
+    3     worker   SINCE: when that call began, in ns of the monotonic clock, made even; 0: none that is timed runs;
+                   odd: its time was up, and it was told to end
+
 Each word has one writer and is stored by a single move, so a reader never sees half of one.
 """
 
@@ -26,6 +37,8 @@ STARTED: Final = 4
 CREDIT: Final = 5
 FAILED: Final = 6
 _WORDS: Final = 7
+_LANE_WORDS: Final = 4
+_HALF: Final = 32
 _POSITION_BITS: Final = 40
 _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 _SERIALS: Final = 1 << 24
@@ -33,9 +46,10 @@ _SERIALS: Final = 1 << 24
 Line = memoryview
 
 
-def new_line() -> Line:
+def new_line(lanes: int = 0) -> Line:
     """A line that processes forked from here on share."""
-    return memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("Q")[:_WORDS]
+    words = _WORDS + lanes * _LANE_WORDS
+    return memoryview(mmap.mmap(-1, words * 8)).cast("Q")[:words]
 
 
 def begun_word(n: int, serial: int) -> int:
@@ -46,3 +60,71 @@ def begun_word(n: int, serial: int) -> int:
 def begun_position(word: int) -> int | None:
     """The position of the item begun last; None if the worker has begun nothing."""
     return (word & _POSITION_MASK) - 1 if word else None
+
+
+class Lane:
+    """What a line says of one lane."""
+
+    __slots__ = ("_line", "_word")
+
+    def __init__(self, line: Line, number: int) -> None:
+        self._line = line
+        self._word = _WORDS + number * _LANE_WORDS
+
+    # ------------------------------------------------------------------ the worker's
+
+    def begin(self, key: int, size: int) -> None:
+        """A chunk begins, when the segment has so many bytes."""
+        line, word = self._line, self._word
+        line[word + 1], line[word + 2], line[word + 3] = 0, size, 0
+        line[word] = key
+
+    def call(self, first: int, count: int) -> None:
+        """A call of these items of the chunk begins."""
+        self._line[self._word + 1] = count << _HALF | first
+
+    def time(self, now: int) -> None:
+        """Its time runs from `now`, ns of the monotonic clock; 0: it has ended."""
+        self._line[self._word + 3] = now & ~1
+
+    def late(self) -> None:
+        """Its time was up, and it was told to end."""
+        if since := self._line[self._word + 3]:
+            self._line[self._word + 3] = since | 1
+
+    def told(self, size: int) -> None:
+        """The runner was told of everything that the segment had up to this size."""
+        self._line[self._word + 2] = size
+
+    def end(self) -> None:
+        """The runner was told of the end of the chunk."""
+        self._line[self._word] = 0
+
+    # ------------------------------------------------------------------ the runner's
+
+    @property
+    def key(self) -> int:
+        """The chunk; 0: none."""
+        return self._line[self._word]
+
+    @property
+    def part(self) -> range:
+        """The places of the items of the call begun last."""
+        word = self._line[self._word + 1]
+        first = word & ((1 << _HALF) - 1)
+        return range(first, first + (word >> _HALF))
+
+    @property
+    def start(self) -> int:
+        """Bytes of the segment before any record of the chunk that was not acknowledged."""
+        return self._line[self._word + 2]
+
+    @property
+    def since(self) -> int:
+        """When the call began; 0: none that is timed runs; odd: its time was up, and it was told to end."""
+        return self._line[self._word + 3]
+
+
+def lanes(line: Line) -> list[Lane]:
+    """The lanes of a line."""
+    return [Lane(line, number) for number in range((len(line) - _WORDS) // _LANE_WORDS)]

@@ -7,10 +7,11 @@ is never repeated by itself.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -88,6 +89,8 @@ class Notes:
         """
         if not isinstance(name, str):
             raise TypeError(f"the name of a once is text, not {name!r}")
+        if inspect.iscoroutinefunction(fn):
+            return cast("Result", self._once_awaited(name, fn, args))
         value: Result
         known = self._begin(name)
         if known is not None:
@@ -100,13 +103,33 @@ class Notes:
         except BaseException as error:
             self._raised(name, type(error).__name__)
             raise
+        self._keep(name, value)
+        return value
+
+    async def _once_awaited(self, name: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """The same for an `async def` function, to be awaited."""
+        from asyncio import CancelledError  # noqa: PLC0415 - only where there is a loop
+
+        known = self._begin(name)
+        if known is not None:
+            return decode_deep(msgspec.json.decode, known)
+        try:
+            value = await fn(*args)
+        except CancelledError:
+            raise  # cut short at a point that nobody knows
+        except BaseException as error:
+            self._raised(name, type(error).__name__)
+            raise
+        self._keep(name, value)
+        return value
+
+    def _keep(self, name: str, value: object) -> None:
         try:
             text = encode_result(value, self._limit) or b"null"
         except ResultError:
             self._returned(name, b"null")
             raise
         self._returned(name, text)
-        return value
 
     def _begin(self, name: str) -> bytes | None:
         """Record that a call begins, unless there is what it returned before."""

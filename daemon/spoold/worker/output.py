@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
 import msgspec
@@ -30,6 +31,23 @@ class Current:
         self.id: str | None = None
 
 
+class TaskCurrent(Current):
+    """The same where each task of an event loop is busy with another."""
+
+    __slots__ = ("_var",)
+
+    def __init__(self) -> None:
+        self._var: ContextVar[str | None] = ContextVar("item", default=None)
+
+    def _get(self) -> str | None:
+        return self._var.get()
+
+    def _set(self, value: str | None) -> None:
+        self._var.set(value)
+
+    id = property(_get, _set, doc="The item of the task that runs now.")
+
+
 class LabelledStream(io.TextIOBase):
     """`sys.stdout` or `sys.stderr` of a worker.
 
@@ -41,7 +59,7 @@ class LabelledStream(io.TextIOBase):
         self._descriptor = descriptor
         self._level = level
         self._current = current
-        self._pending = ""
+        self._pending: dict[str | None, str] = {}
         self.buffer: io.RawIOBase = _Bytes(self)
 
     @property
@@ -64,22 +82,21 @@ class LabelledStream(io.TextIOBase):
 
     def write(self, text: str, /) -> int:
         """Send every whole line."""
-        *lines, self._pending = (self._pending + text).split("\n")
+        item_id = self._current.id
+        *lines, rest = (self._pending.pop(item_id, "") + text).split("\n")
+        if len(rest) > LINE_CAP:
+            lines.append(rest)
+            rest = ""
+        if rest:
+            self._pending[item_id] = rest
         for line in lines:
-            self._send(line)
-        if len(self._pending) > LINE_CAP:
-            self._send(self._pending)
-            self._pending = ""
+            send_line(self._descriptor, self._level, item_id, line)
         return len(text)
 
     def end_item(self) -> None:
         """Send what the item left without a newline."""
-        if self._pending:
-            self._send(self._pending)
-            self._pending = ""
-
-    def _send(self, line: str) -> None:
-        send_line(self._descriptor, self._level, self._current.id, line)
+        if self._pending and (line := self._pending.pop(self._current.id, "")):
+            send_line(self._descriptor, self._level, self._current.id, line)
 
 
 class _Bytes(io.RawIOBase):

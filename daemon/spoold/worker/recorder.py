@@ -6,15 +6,19 @@ what else the runner sends meanwhile waits its turn.
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from time import perf_counter
+from collections.abc import Iterator
+from time import perf_counter, time
 
-from spoold.core.chunk import Chunk
+from spoold.core.chunk import Chunk, Past
 from spoold.journal.failure import SegmentBroken, SegmentFull
+from spoold.journal.format import item_payload
 from spoold.journal.segment import Segment
 from spoold.system.channel import Channel
 from spoold.system.process import exit_now
 from spoold.worker.line import SYNCED, Line
+from spoold.worker.notes import Notes, Shield
 from spoold.worker.wire import Kind, decode_chunk
 
 
@@ -26,6 +30,7 @@ class Recorder:
         channel: to the runner.
         dirty: something was appended that is not synced.
         synced_at: when it was synced last, by perf_counter.
+        forked: this is a child that the handler forked: it must never come back here as a second writer.
     """
 
     def __init__(self, segment: Segment, channel: Channel, line: Line) -> None:
@@ -34,7 +39,12 @@ class Recorder:
         self.dirty = False
         self.synced_at = perf_counter()
         self._line = line
-        self._waiting: deque[Chunk] = deque()
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self.forked = False
+        os.register_at_fork(after_in_child=self._note_fork)
+
+    def _note_fork(self) -> None:
+        self.forked = True
 
     def record(self, payload: bytes) -> None:
         """Append one record; with no room on the disk keep it and wait until the runner says that there is."""
@@ -70,23 +80,44 @@ class Recorder:
         self.channel.send(Kind.BROKEN, str(broken).encode())
         exit_now(1)
 
+    def notes(self, n: int, id_json: bytes, attempt: int, past: Past | None, limit: int, shield: Shield) -> Notes:
+        """What an attempt may note in the journal; see `Notes`."""
+
+        def write(status: str, result: bytes, durable: bool) -> None:  # noqa: FBT001 - see notes.Write
+            if self.forked:
+                raise RuntimeError("a process that the handler forked can record nothing")
+            self.record(item_payload(n, id_json, status, attempt=attempt, t=time(), result=result))
+            if durable:
+                self.make_durable()
+
+        return Notes(write, limit, past, shield)
+
+    # ------------------------------------------------------------------ what the runner sends
+
     def wait_for(self, wanted: Kind) -> None:
-        """Take frames until one of this kind comes; chunks that come meanwhile wait their turn."""
+        """Take frames until one of this kind comes; others that come meanwhile wait their turn."""
         while (frame := self.channel.receive()) is not None:
-            kind, body = frame
-            if kind == wanted:
+            if frame[0] == wanted:
                 return
-            if kind == Kind.CHUNK:
-                self._waiting.append(decode_chunk(body))
+            self._waiting.append(frame)
         exit_now(1)
 
     def next_chunk(self) -> Chunk | None:
         """The next chunk; None when there will be none."""
-        if self._waiting:
-            return self._waiting.popleft()
-        if self.channel.silent():
+        if not self._waiting and self.channel.silent():
             self.rest()
-        frame = self.channel.receive()
+        frame = self._next()
         while frame is not None and frame[0] != Kind.CHUNK:
-            frame = self.channel.receive()
+            frame = self._next()
         return None if frame is None else decode_chunk(frame[1])
+
+    def _next(self) -> tuple[int, bytes] | None:
+        return self._waiting.popleft() if self._waiting else self.channel.receive()
+
+    def frames(self) -> Iterator[tuple[int, bytes] | None]:
+        """What has come by now, None at the end: the runner wants nothing more."""
+        while self._waiting or not self.channel.silent():
+            frame = self._next()
+            yield frame
+            if frame is None:
+                return

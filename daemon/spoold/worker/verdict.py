@@ -61,7 +61,6 @@ class Judge:
         """
         self.policy = policy
         self._kinds = kinds
-        self._names = frozenset(name for name in policy.on if ":" not in name)
 
     def judge(self, error: BaseException, past: Past | None, doubt: str | None, luck: float) -> Verdict:
         """What becomes of an item whose attempt raised.
@@ -108,4 +107,4 @@ class Judge:
 
     def transient(self, error: BaseException) -> bool:
         """Whether the manifest says that an error like this may pass."""
-        return isinstance(error, self._kinds) or any(kind.__name__ in self._names for kind in type(error).__mro__)
+        return self.policy.is_transient(error, self._kinds)
