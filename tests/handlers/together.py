@@ -83,6 +83,8 @@ async def misbehave(how: str | None) -> None:  # noqa: C901 - one case each
             raise Skip("not this one")
         case "fatal":
             raise Fatal("no more of this")
+        case _:
+            pass
 
 
 async def flaky(item: Thing, ctx: Item) -> int:
@@ -166,6 +168,8 @@ def brittle(items: list[Thing], ctxs: list[Item]) -> list[str]:
             case "later" if not os.path.exists(os.environ["LEDGER"] + ".later"):
                 open(os.environ["LEDGER"] + ".later", "w").close()
                 raise RetryLater(0.05)
+            case _:
+                pass
     return [ctx.id for ctx in ctxs]
 
 

@@ -125,11 +125,19 @@ def test_a_wrong_name_says_what_is_wrong(name: str, what: str) -> None:
     assert what in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["coroutine", "generator", "wrapped_coroutine", "Asynchronous"])
-def test_an_async_handler_is_refused(name: str) -> None:
-    """Called synchronously it would do nothing; that is said before the first item."""
-    with pytest.raises(HandlerError, match="it is async"):
-        load(f"many_handlers:{name}", {})
+@pytest.mark.parametrize("name", ["coroutine", "wrapped_coroutine", "Asynchronous"])
+def test_an_async_handler_has_a_loop(name: str) -> None:
+    """What it returns is awaited in the event loop that comes with it."""
+    handler = load(f"many_handlers:{name}", {})
+    assert handler.loop is not None
+    assert handler.loop.run_until_complete(handler.call(7)) == 7
+    handler.loop.close()
+
+
+def test_an_async_generator_is_refused() -> None:
+    """Called, it would do nothing; that is said before the first item."""
+    with pytest.raises(HandlerError, match="async generator"):
+        load("many_handlers:generator", {})
 
 
 def test_params_are_for_classes() -> None:

@@ -6,6 +6,7 @@ What the handler prints goes to standard error.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
@@ -21,15 +22,15 @@ from spoold.errors import SpooldError
 from spoold.registry import make_source
 from spoold.sources.base import Fault
 from spoold.sources.identify import identifier
-from spoold.worker.call import Handler, load
+from spoold.worker.call import Handler, load_for
 from spoold.worker.context import Item
 from spoold.worker.line import Line, new_line
 from spoold.worker.notes import Notes
-from spoold.worker.outcome import encode_error, encode_result, plain_error
+from spoold.worker.outcome import ResultError, encode_error, encode_result, plain_error
 from spoold.worker.verdict import Judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
 
 
 def main() -> int:
@@ -39,7 +40,7 @@ def main() -> int:
     with open(told, "wb", buffering=0) as out:
         try:
             prepare_process(spec, 0)
-            handler = load(spec.handler, spec.params, spec.retry.on)
+            handler = load_for(spec)
         except Exception as error:  # noqa: BLE001 - the handler's import may raise anything; that is the answer
             own = isinstance(error, SpooldError)
             why = plain_error("", str(error)) if own else encode_error(error)
@@ -54,7 +55,7 @@ def main() -> int:
         except SpooldError as error:
             _tell(out, source=str(error))
             return 1
-        handler.close()
+        _awaited(handler, handler.close())
     return 0
 
 
@@ -90,11 +91,12 @@ def _tried(spec: JobSpec, handler: Handler, item_id: str, raw: bytes) -> dict[st
     caught: BaseException | None = None
     try:
         item = msgspec.json.decode(raw)
+        arguments = [item]
         if handler.wants_context:
             notes = Notes(_forget, spec.result_limit, None)
-            value = handler.call(item, Item(item_id, 1, spec.job, 0, logging.getLogger(spec.job), _LINE, notes))
-        else:
-            value = handler.call(item)
+            arguments.append(Item(item_id, 1, spec.job, 0, logging.getLogger(spec.job), _LINE, notes))
+        value = handler.call(*arguments) if spec.batch == 1 else _of_one(handler, arguments)
+        value = _awaited(handler, value)
         result = encode_result(value, spec.result_limit)
     except KeyboardInterrupt:
         raise
@@ -107,6 +109,27 @@ def _tried(spec: JobSpec, handler: Handler, item_id: str, raw: bytes) -> dict[st
     verdict = Judge(spec.retry, handler.transient).judge(caught, None, None, 0.5)
     why = msgspec.Raw(encode_error(caught, kind=verdict.kind))
     return {"ms": ms, "status": verdict.status, "wait": verdict.wait, "error": why}
+
+
+def _of_one(handler: Handler, arguments: list[Any]) -> Any:
+    """What a handler of batches returns for a batch of one."""
+    values = _awaited(handler, handler.call(*([one] for one in arguments)))
+    if not isinstance(values, (list, tuple)) or len(values) != 1:
+        raise ResultError(f"the handler did not return a list of one result for a batch of one, but {values!r}")
+    if isinstance(values[0], BaseException):
+        raise values[0]
+    return values[0]
+
+
+def _awaited(handler: Handler, value: Any) -> Any:
+    """What a call gave, waited for if the handler is `async def`."""
+    if handler.loop is None or not inspect.isawaitable(value):
+        return value
+    return handler.loop.run_until_complete(_wait_for(value))
+
+
+async def _wait_for(value: Awaitable[Any]) -> Any:
+    return await value
 
 
 def _forget(_status: str, _result: bytes, _durable: bool) -> None:  # noqa: FBT001 - see worker.notes.Write
