@@ -51,3 +51,15 @@ class SourceError(SpooldError):
 
 class HandlerError(SpooldError):
     """The handler can't be imported or constructed."""
+
+
+class CheckpointError(SpooldError):
+    """A checkpoint's store can't be used as it is; only a person can mend that."""
+
+
+class CheckpointAway(CheckpointError):  # noqa: N818 (a condition to wait out)
+    """A checkpoint's store can't be used now: it is locked, full, or out of reach."""
+
+
+class CheckpointLost(CheckpointError):  # noqa: N818 (the state the store is in)
+    """A checkpoint's store is not what it was: it has to be opened anew and told everything again."""

@@ -20,6 +20,7 @@ from spoold.core.chunk import Past
 from spoold.journal.index import Done, Known
 from spoold.runner.given import Bad, Carried, Doubtful, Kept, State
 from spoold.runner.plan import Plan
+from spoold.runner.reading import ReadingHere
 from spoold.sources.identify import identifier
 from spoold.sources.jsonl import JsonlSource
 
@@ -62,7 +63,7 @@ class Journal:
         """The plan of the next life; with `rerun` it begins a new run, which tries again what failed."""
         again = self.failed | set(self.bad) if rerun else set()
         return Plan(
-            source,
+            ReadingHere(source),
             identifier(None, source),
             skip=BitMap(set(self.ids()) - again),
             vetted=BitMap(self.failed | set(self.bad)),
@@ -91,7 +92,7 @@ class Life:
                     return True
                 case State.BARRIER:
                     self.plan.pass_barrier()
-                case State.MORE:
+                case State.MORE | State.WAIT:
                     pass
                 case (ns, ids, _, _):
                     self.given += zip(ns, ids, strict=True)

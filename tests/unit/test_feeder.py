@@ -21,6 +21,7 @@ from spoold.runner.feeder import Feeder
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
 from spoold.runner.plan import Plan
+from spoold.runner.reading import ReadingHere
 from spoold.runner.resolve import resolve
 from spoold.runner.standing import Standing
 from spoold.runner.unfinished import Unfinished
@@ -92,7 +93,7 @@ def begin(journal: Journal, *ids: object, damaged: tuple[int, ...] = (), **more:
     folder, history = journal.dir.parent, journal.replay()
     source = ItemsSource([{"id": item_id} for item_id in ids])
     plan = Plan(
-        source,
+        ReadingHere(source),
         identifier(None, source),
         skip=history.done | history.settled | history.in_doubt,
         vetted=history.failed | history.in_doubt | history.noted | BitMap(history.open),

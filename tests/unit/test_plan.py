@@ -16,6 +16,7 @@ from spoold.journal.index import Done, Known
 from spoold.runner import plan as planning
 from spoold.runner.given import Bad, Items, Kept, State
 from spoold.runner.plan import Plan
+from spoold.runner.reading import ReadingHere
 from spoold.sources.base import Source
 from spoold.sources.fingerprint import Mark
 from spoold.sources.identify import identifier
@@ -36,7 +37,7 @@ def make(source: Source, *, skip: tuple[int, ...] = (), seen: tuple[str, ...] | 
         "recorded": lambda _: {},
         **more,
     }
-    return Plan(source, identifier(None, source), **options)
+    return Plan(ReadingHere(source), identifier(None, source), **options)
 
 
 def inline(*ids: object) -> ItemsSource:

@@ -64,8 +64,8 @@ def test_a_record_larger_than_a_batch_is_alone_in_one(tmp_path: Path) -> None:
 
 def test_a_path_is_relative_to_cwd(tmp_path: Path) -> None:
     """A relative path is looked up there, an absolute one is itself."""
-    assert JsonlSource.from_options({"path": "a/b"}, "/cwd").path == "/cwd/a/b"
-    assert JsonlSource.from_options({"path": "/a/b"}, "/cwd").path == "/a/b"
+    assert JsonlSource.from_options({"path": "a/b"}, "/cwd").describe() == "jsonl /cwd/a/b"
+    assert JsonlSource.from_options({"path": "/a/b"}, "/cwd").describe() == "jsonl /a/b"
 
 
 @pytest.mark.parametrize("options", [{}, {"path": 1}, {"path": "x", "pth": "y"}])

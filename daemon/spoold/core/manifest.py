@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from spoold.core.checkpoint import Checkpoint, JournalCheckpoint
 from spoold.core.rules import Failures, Recycle, Retry
 from spoold.core.source import Source
+from spoold.core.template import parse
 from spoold.core.values import DOTTED, Duration, Memory, Part, Rate, Text, Workers
 
 JOB_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -33,7 +34,12 @@ def _variable(name: str) -> str:
     return name
 
 
-Argument = Annotated[str, Field(max_length=4096)]
+def _argument(value: str) -> str:
+    parse(value)
+    return value
+
+
+Argument = Annotated[str, Field(max_length=4096), AfterValidator(_argument)]
 
 
 def _schema_extra(schema: dict[str, Any]) -> None:

@@ -10,6 +10,8 @@ from typing import Final
 
 TARGET: Final = 0.05
 """Seconds of work in a chunk."""
+SHORT: Final = 0.01
+"""The same where other hosts wait to hear what is done."""
 MOST: Final = 512
 """Items in a chunk; past it the framing costs nothing measurable."""
 GROWTH: Final = 8
@@ -22,7 +24,9 @@ WORTH: Final = 0.005
 class Pace:
     """A moving average of the time an item takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, target: float = TARGET) -> None:
+        """Begin with one item; `target`: seconds of work in a chunk."""
+        self._target = target
         self.size = 1
         self._average: float | None = None
 
@@ -32,7 +36,7 @@ class Pace:
             return
         each = seconds / items
         self._average = each if self._average is None else self._average * (1 - WEIGHT) + each * WEIGHT
-        fitting = MOST if self._average * MOST <= TARGET else max(1, int(TARGET / self._average))
+        fitting = MOST if self._average * MOST <= self._target else max(1, int(self._target / self._average))
         self.size = min(fitting, self.size * GROWTH)
 
     @property
@@ -42,7 +46,7 @@ class Pace:
         Behind a long item a chunk would only be kept from workers that idle: nobody can take it back before that item
         ends.
         """
-        return self._average is not None and self._average <= TARGET
+        return self._average is not None and self._average <= self._target
 
     def worth(self, items: int) -> bool:
         """Whether `items` that one worker holds, one of them begun, are worth sharing with an idle worker."""

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from spoold.core.values import Char, Part, Text
+from spoold.core.values import DOTTED, Char, Part, Text
+
+Callable = Annotated[str, Field(pattern=rf"^{DOTTED}:{DOTTED}$", max_length=512)]
 
 
 class JsonlSource(Part):
@@ -14,7 +16,7 @@ class JsonlSource(Part):
 
     type: Literal["jsonl"]
     path: Text
-    """The file, also .gz or .zst; relative to `cwd`."""
+    """The file, also .gz or .zst, or a pattern of several; relative to `cwd`."""
 
 
 class CsvSource(Part):
@@ -22,7 +24,7 @@ class CsvSource(Part):
 
     type: Literal["csv"]
     path: Text
-    """The file, also .gz or .zst; relative to `cwd`."""
+    """The file, also .gz or .zst, or a pattern of several; relative to `cwd`."""
     header: Annotated[list[Text], Field(min_length=1)] | None = None
     """Names of the columns, if the file's first row has none."""
     delimiter: Char = ","
@@ -38,7 +40,7 @@ class LinesSource(Part):
 
     type: Literal["lines"]
     path: Text
-    """The file, also .gz or .zst; relative to `cwd`."""
+    """The file, also .gz or .zst, or a pattern of several; relative to `cwd`."""
 
 
 class ItemsSource(Part):
@@ -73,6 +75,54 @@ class GlobSource(Part):
     """`**` goes into folders; relative to `cwd`."""
 
 
+class ParquetSource(Part):
+    """One row an item, a value per column. Needs the extra `parquet`."""
+
+    type: Literal["parquet"]
+    path: Text
+    """The file, or a pattern of several; relative to `cwd`."""
+
+
+class SqlSource(Part):
+    """One row of a query an item, a value per column. Needs the extra `sql`."""
+
+    type: Literal["sql"]
+    url: Text
+    """The database, as SQLAlchemy names it; a relative path in it is relative to `cwd`."""
+    query: Annotated[str, Field(min_length=1, max_length=65536)]
+    """One SELECT, in an order that stays: ORDER BY a key."""
+
+
+class PagesSource(Part):
+    """Items that a callable gives page by page."""
+
+    type: Literal["pages"]
+    fetch: Callable
+    """`package.module:name` of (offset, limit) -> list, sync or async; called again as `retry` and `timeout` say."""
+    page_size: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """The limit that it is given. By offset, a page with fewer items is the last."""
+    cursor: bool = False
+    """true: it is (cursor, limit) -> (list, next_cursor), None being the first cursor and the one after the last."""
+
+
+class StreamSource(Part):
+    """Items of what a callable returns: an iterable or an async one."""
+
+    type: Literal["stream"]
+    iterate: Callable
+    """`package.module:name`, called without arguments; the same items must come in the same order each time."""
+
+
 Source = Annotated[
-    JsonlSource | CsvSource | LinesSource | ItemsSource | RangeSource | GlobSource, Field(discriminator="type")
+    JsonlSource
+    | CsvSource
+    | LinesSource
+    | ItemsSource
+    | RangeSource
+    | GlobSource
+    | ParquetSource
+    | SqlSource
+    | PagesSource
+    | StreamSource,
+    Field(discriminator="type"),
 ]

@@ -76,6 +76,14 @@ class Aide:
         selector.register(self.channel, selectors.EVENT_READ, lambda mask: self._ready(mask, heard))
         selector.register(self._output, selectors.EVENT_READ, lambda _: self._printed())
 
+    def unwatch(self) -> None:
+        """No selector tells of it any more."""
+        if self._selector is not None:
+            for source in (self.channel, self._output):
+                with suppress(KeyError, ValueError):
+                    self._selector.unregister(source)
+            self._selector = None
+
     def send(self, kind: int, body: bytes) -> None:
         """Send a frame; what the socket does not take now goes when it does."""
         self.channel.send(kind, body)
@@ -89,10 +97,7 @@ class Aide:
             os.killpg(self.pid, signal.SIGKILL)
         os.kill(self.pid, signal.SIGKILL)  # our own unreaped child
         os.waitpid(self.pid, 0)
-        if self._selector is not None:
-            for source in (self.channel, self._output):
-                with suppress(KeyError, ValueError):
-                    self._selector.unregister(source)
+        self.unwatch()
         self._output.close()
         self.channel.close()
         self.pid = 0
@@ -120,6 +125,36 @@ class Aide:
         key = selector.get_key(self.channel)
         if key.events != events:
             selector.modify(self.channel, events, key.data)
+
+
+class Aides:
+    """The processes of this kind that one runner has."""
+
+    def __init__(self, spec: JobSpec, lock: int, emit: Print) -> None:
+        """See `Aide`."""
+        self._spec = spec
+        self._lock = lock
+        self._emit = emit
+        self._made: list[Aide] = []
+
+    def fork(self, title: str, body: Body) -> Aide:
+        """A process that does this.
+
+        Raises:
+            OSError: none can be had.
+        """
+        self._made = [aide for aide in self._made if aide.pid]
+        self._made.append(Aide(self._spec, title, self._lock, body, self._emit))
+        return self._made[-1]
+
+    def pids(self) -> list[int]:
+        """Those that were not ended."""
+        return [aide.pid for aide in self._made if aide.pid]
+
+    def end(self) -> None:
+        """Kill all of them."""
+        for aide in self._made:
+            aide.end()
 
 
 def _be(spec: JobSpec, title: str, runner: int, descriptors: tuple[int, int, int], body: Body) -> NoReturn:

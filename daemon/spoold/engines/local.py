@@ -43,12 +43,24 @@ class LocalEngine:
         selector: selectors.BaseSelector,
         lock: int,
         segment_of: Callable[[int], Segment],
+        others: Callable[[], Iterable[int]],
     ) -> None:
+        """Set up.
+
+        Args:
+            spec: of the job.
+            host: the runner.
+            selector: tells of what workers say.
+            lock: descriptor of the job's lock.
+            segment_of: the segment of a slot.
+            others: pids of children of the runner that are no workers.
+        """
         self._spec = spec
         self._host = host
         self._selector = selector
         self._lock = lock
         self._segment_of = segment_of
+        self._others = others
         self._workers: dict[int, ForkedWorker] = {}
 
     # ------------------------------------------------------------------ what the runner asks
@@ -171,6 +183,9 @@ class LocalEngine:
 
     # ------------------------------------------------------------------ what happens
 
+    def _pids(self, *, but: ForkedWorker) -> list[int]:
+        return [worker.pid for worker in self._workers.values() if worker is not but]
+
     def _watch(self, worker: ForkedWorker) -> None:
         """Wait for room in the socket only while something waits for it."""
         if worker.channel not in self._selector.get_map():
@@ -237,7 +252,7 @@ class LocalEngine:
     def _on_end(self, worker: ForkedWorker) -> None:
         """The process ended: reap it and what it left, settle what it had recorded, then tell."""
         why, peak = worker.reap()
-        process.kill_and_reap_children(other.pid for other in self._workers.values() if other is not worker)
+        process.kill_and_reap_children((*self._others(), *self._pids(but=worker)))
         for kind, body in worker.channel.arrived():
             self._message(worker, kind, body)
         for source in (worker.channel, worker.output, worker.pidfd):

@@ -26,9 +26,10 @@ from spoold.journal.index import IdIndex
 from spoold.journal.recollect import relevant
 from spoold.journal.replay import read_headers
 from spoold.journal.scan import Reader, reading
-from spoold.registry import make_source
 from spoold.runner.ledger import Ledger
 from spoold.runner.plan import Plan
+from spoold.runner.reading import Reading
+from spoold.runner.vetting import Vetting
 from spoold.sources.fingerprint import BLOCK, verify_prefix
 from spoold.sources.identify import Identifier, identifier
 
@@ -50,14 +51,15 @@ class Beginning:
         doubtful: positions that may have begun, under at-most-once, as far as a damaged journal tells.
     """
 
-    def __init__(self, spec: JobSpec, ledger: Ledger) -> None:
+    def __init__(self, spec: JobSpec, ledger: Ledger, reading: Reading, vetting: Vetting | None) -> None:
         """Look at journal and source; a changed source begins a new generation in the ledger.
 
         Raises:
             SourceError: the source can't be read, or it changed and its items have no identity but their position.
             JournalError: the journal of an earlier generation can't be read.
+            Interrupted: an order to end the run came.
         """
-        self.source = make_source(spec.source, spec.cwd)
+        self.reading, self.source = reading, reading.source
         self.stat = self.source.stat()
         identify = identifier(spec.id, self.source)
         history = ledger.history
@@ -82,7 +84,7 @@ class Beginning:
             accepted = last(history.jobs, "accepted")
             ledger.next_generation(accepted.fields if accepted else {})
         whole = self._read_whole(spec, history) if same else None
-        self.plan = self._plan(spec, ledger, identify, whole)
+        self.plan = self._plan(spec, ledger, identify, whole, vetting)
 
     def identity(self, spec: JobSpec) -> dict[str, Any]:
         """What the journal keeps, to recognise the source by."""
@@ -116,7 +118,7 @@ class Beginning:
             return False
         blocks = {number: (block.items, block.digest) for number, block in history.blocks.items()}
         covered = max((number * BLOCK + items for number, (items, _) in blocks.items()), default=0)
-        if not verify_prefix(self.source, blocks):
+        if not verify_prefix(self.reading, blocks):
             return False
         if begun.max() >= covered and spec.id == "position":
             # Their fingerprint was lost in a power cut, so they ended within `sync` of it: they run again.
@@ -124,7 +126,14 @@ class Beginning:
             return True
         return begun.max() < covered
 
-    def _plan(self, spec: JobSpec, ledger: Ledger, identify: Identifier, whole: JobRecord | None) -> Plan:
+    def _plan(
+        self,
+        spec: JobSpec,
+        ledger: Ledger,
+        identify: Identifier,
+        whole: JobRecord | None,
+        vetting: Vetting | None,
+    ) -> Plan:
         """Skip what is done here; keep what was done under its id before the source changed."""
         history = ledger.history
         journal = f"{spec.directory}/journal"
@@ -134,8 +143,9 @@ class Beginning:
         if spec.only is not None and not _began_its_generation(history, journal, spec.job):
             only = BitMap(history.open) if spec.only == "resolved" else failed - history.settled
         return Plan(
-            self.source,
+            self.reading,
             identify,
+            vetting=vetting,
             skip=history.done | history.settled | history.in_doubt,
             vetted=failed | history.in_doubt | history.noted | BitMap(history.open),
             seen=None if identify.unique else history.ids,

@@ -11,12 +11,13 @@ from spoold.core.deaths import STRIKES
 from spoold.core.ending import IN_DOUBT, MEMORY, POISONOUS, Ending
 from spoold.errors import JournalError, SourceError
 from spoold.journal.failure import SegmentFull
-from spoold.runner.given import Bad, Carried, Doubtful, Kept, State
+from spoold.runner.given import Bad, Carried, Doubtful, Kept, Page, State
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
 from spoold.runner.plan import Plan
 from spoold.runner.standing import Standing
 from spoold.runner.unfinished import Fate, Unfinished
+from spoold.runner.vigil import Interrupted
 from spoold.worker.outcome import capped_item, plain_error
 
 
@@ -57,7 +58,7 @@ class Feeder:
             self._write_notes()
             return self._fail(error)
         self._write_notes()
-        self._standing.planned(self._plan.total, self._plan.duplicates)
+        self._standing.planned(self._plan.total, self._plan.duplicates, self._plan.elsewhere)
         self._book.upcoming = self._plan.upcoming()
         if isinstance(taken, State):
             return self._nothing(taken)
@@ -126,6 +127,8 @@ class Feeder:
         match state:
             case State.MORE:
                 self.more = True
+            case State.WAIT:
+                pass  # whoever brings it says that there is more
             case State.BARRIER:
                 self._book.barrier = True
                 self.more = True
@@ -142,11 +145,21 @@ class Feeder:
         self._book.barrier = False
         try:
             self._plan.pass_barrier()
+        except Interrupted:
+            return None
         except (SourceError, JournalError) as error:
             return self._fail(error)
-        self._standing.planned(self._plan.total, self._plan.duplicates)
+        self._standing.planned(self._plan.total, self._plan.duplicates, self._plan.elsewhere)
         self.more = True
         return None
+
+    def hear(self) -> None:
+        """Something came that the plan may wait for."""
+        self.more = True
+
+    def look_again(self) -> None:
+        """Ask the plan again, if it waits for what nobody will announce."""
+        self.more = self.more or self._plan.waits_for_others
 
     def _carry(self, n: int, item_id: str, past: Past) -> None:
         """Note at its new position what an item left before its source changed."""
@@ -190,5 +203,7 @@ class Feeder:
                 case Kept(n, item_id, _, result):
                     self._ledger.item(n, item_id, "kept", result=result)
                     self._standing.kept(n, item_id, has_result=result is not None)
+                case Page(n, at):
+                    self._ledger.note("page", gen=self._ledger.history.gen, n=n, at=at)
                 case _:
                     self._ledger.block(*note)

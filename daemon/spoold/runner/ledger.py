@@ -141,7 +141,7 @@ class Ledger:
     ) -> None:
         """Append an item record that the next sync makes durable; `wait`: seconds until the next attempt."""
         id_json = msgspec.json.encode(item_id.encode(errors="backslashreplace").decode())
-        t = time()
+        t = round(time(), 3)  # as it is recorded: from there to `due` is the wait
         due = None if wait is None else t + wait
         self._append(
             item_payload(

@@ -12,29 +12,39 @@ import os
 import selectors
 import signal
 import socket
+from functools import partial
 from importlib import import_module
 from time import monotonic, time
 
 import setproctitle
 
+from spoold.core.events import Closing
 from spoold.core.job import JobEvent
 from spoold.core.messages import Ended, Held, encode_message
 from spoold.core.spec import JobSpec, decode_spec
+from spoold.engines.aide import Aides
 from spoold.engines.child import prepare_process
 from spoold.errors import SpooldError
 from spoold.journal.failure import RecordGoneError, SegmentBroken, SegmentFull
 from spoold.journal.history import History
 from spoold.journal.replay import replay
 from spoold.journal.seal import drop_seal
-from spoold.registry import SOURCES
+from spoold.registry import SOURCES, make_checkpoint, make_source
 from spoold.runner import finish
 from spoold.runner.begin import Beginning, last, lives
+from spoold.runner.company import Company
 from spoold.runner.joblog import JobLog
+from spoold.runner.keeper import keep
 from spoold.runner.ledger import Ledger
 from spoold.runner.main import Runner, closing_event
-from spoold.runner.orders import Stopped
+from spoold.runner.mirror import Mirror
+from spoold.runner.orders import Orders, Stopped
+from spoold.runner.reading import reading_of
 from spoold.runner.resolve import pending, resolve
 from spoold.runner.room import AGAIN
+from spoold.runner.store import Store
+from spoold.runner.vetting import Vetting
+from spoold.runner.vigil import Interrupted, Vigil
 from spoold.system import lock as locks
 from spoold.system import process
 from spoold.system.channel import Channel, receive_one
@@ -108,23 +118,61 @@ def _run(spec: JobSpec, channel: Channel, lock: int, log: JobLog) -> Ended:
         return Ended(str(JobEvent.DRAINED), again={"preload": False})
     ledger = Ledger(spec, replay(f"{spec.directory}/journal", job=spec.job))
     ledger.recover(ledger.history)
+    orders = Orders(channel, ledger, spec.drain_timeout)
     resumed = last(ledger.history.jobs, "started") is not None
     for item_id, outcome in pending(ledger.history):
         resolve(ledger, f"{spec.directory}/journal", item_id, outcome, log)
         ledger.note("resolved", id=item_id, outcome=outcome)  # or the next start would do it again
+    aides = Aides(spec, lock, lambda level, line: log.printed(level, -1, None, line))
     try:
-        beginning = Beginning(spec, ledger)
+        return _live(spec, ledger, orders, aides, lock, log, resumed=resumed)
+    finally:
+        aides.end()
+
+
+def _live(
+    spec: JobSpec, ledger: Ledger, orders: Orders, aides: Aides, lock: int, log: JobLog, *, resumed: bool
+) -> Ended:
+    vigil = Vigil(orders)
+    try:
+        mirror = _mirror(spec, aides, orders, log)
+        reading = reading_of(spec, make_source(spec.source, spec.cwd), aides, vigil)
+        vetting = None if mirror is None else Vetting(mirror.store, shared=mirror.shared)
+        beginning = Beginning(spec, ledger, reading, vetting)
+    except Interrupted:
+        return _interrupted(ledger, orders)
     except SpooldError as error:
         return _fail(ledger, error)
     ledger.note("started", workers=spec.granted)
     # durable before any item: records of items without the source they were read from would count as another source's
     ledger.job("source", gen=ledger.history.gen, **beginning.identity(spec))
     ledger.make_slots(spec.granted)
-    runner = Runner(spec, ledger, beginning, channel, lock, log)
+    runner = Runner(spec, ledger, beginning, orders, log, Company(lock, aides, vigil, mirror))
     _greet(spec, runner, log, resumed=resumed)
     gc.collect()
     gc.freeze()
     return _see_through(spec, runner, log)
+
+
+def _mirror(spec: JobSpec, aides: Aides, orders: Orders, log: JobLog) -> Mirror | None:
+    """The checkpoint's store, being opened."""
+    if spec.checkpoint["type"] == "journal":
+        return None
+    shared = make_checkpoint(spec.checkpoint, job=spec.job, cwd=spec.cwd).shared
+    return Mirror(Store(aides.fork("keeper", partial(keep, spec))), orders, log, shared=shared)
+
+
+def _interrupted(ledger: Ledger, orders: Orders) -> Ended:
+    """An order to end the run came before it began."""
+    assert orders.closing is not None
+    match orders.closing.how:
+        case Closing.PAUSE:
+            return Ended(str(JobEvent.PAUSED))
+        case Closing.CANCEL:
+            ledger.job("finished", state=str(JobEvent.CANCELLED), error=orders.closing.reason, counts=None)
+            return Ended(str(JobEvent.CANCELLED), orders.closing.reason)
+        case _:
+            return Ended(str(JobEvent.DRAINED))
 
 
 def _greet(spec: JobSpec, runner: Runner, log: JobLog, *, resumed: bool) -> None:
@@ -158,12 +206,13 @@ def _see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
         stopped, event, reason = stop, stop.event, stop.reason
     finally:
         runner.engine.kill_all()
-        process.kill_and_reap_children(())
+        process.kill_and_reap_children(runner.company.aides.pids())
     if stopped is not None and event is JobEvent.PAUSED:
         runner.ledger.sync_rest()
         return Ended(str(event), reason)  # nothing more can be written
     runner.ledger.sync_all()
     runner.standing.close(runner.book, runner.unfinished.left, time(), monotonic())
+    event, reason = _settle(runner, event, reason)
     if event in (JobEvent.PAUSED, JobEvent.DRAINED):
         return _lay_down(runner, event, reason, log)
     try:
@@ -180,6 +229,25 @@ def _see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
     log.info(f"{word.event}: {counts.ok} ok, {counts.failed} failed, {standing.ran} run now, {standing.rate():.1f}/s")
     _seal(runner.ledger, log)
     return word
+
+
+def _settle(runner: Runner, event: JobEvent, reason: str | None) -> tuple[JobEvent, str | None]:
+    """Let the checkpoint's store know how the run ended; if it has to be waited for, an order may end that."""
+    mirror = runner.company.mirror
+    if mirror is None:
+        return event, reason
+    if event is not JobEvent.SUCCEEDED:
+        mirror.lay_down()
+        return event, reason
+    try:
+        mirror.settle(runner.company.vigil)
+    except Interrupted:
+        cancelled = runner.orders.closing is not None and runner.orders.closing.how is Closing.CANCEL
+        event, reason = (JobEvent.CANCELLED, "cancelled by an operator") if cancelled else (JobEvent.DRAINED, None)
+    except SpooldError as error:
+        event, reason = JobEvent.FAILED, str(error)
+    mirror.leave()
+    return event, reason
 
 
 def _lay_down(runner: Runner, event: JobEvent, reason: str | None, log: JobLog) -> Ended:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from spoold.errors import SourceError
-from spoold.sources.base import Batch, Source
+from spoold.sources.base import Batch
 
 
 class Lookahead:
@@ -13,8 +15,8 @@ class Lookahead:
         ended: the last batch was taken.
     """
 
-    def __init__(self, source: Source) -> None:
-        self._batches = source.batches(0)
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._batches = batches
         self._next: Batch | SourceError | None = None
         self._begun = False
         self.ended = False

@@ -20,6 +20,7 @@ from spoold.core.chunk import Chunk, Past
 from spoold.core.ending import RetryError
 from spoold.core.failures import FailureCount
 from spoold.core.job import JobEvent
+from spoold.core.pace import SHORT, Pace
 from spoold.core.rate import Rate
 from spoold.core.spec import JobSpec
 from spoold.engines.base import Engine
@@ -29,6 +30,7 @@ from spoold.journal.folder import segment_name
 from spoold.journal.format import FINAL
 from spoold.journal.history import History
 from spoold.runner.begin import Beginning, lives, quiet
+from spoold.runner.company import Company
 from spoold.runner.feeder import Feeder
 from spoold.runner.held import HeldRecords
 from spoold.runner.joblog import JobLog
@@ -39,7 +41,6 @@ from spoold.runner.resolve import resolve
 from spoold.runner.room import Room
 from spoold.runner.standing import Standing
 from spoold.runner.unfinished import Unfinished
-from spoold.system.channel import Channel
 from spoold.worker.outcome import capped_item, clean
 
 REPORT_EVERY = 0.25
@@ -51,18 +52,21 @@ class Runner:
     """One life of one run."""
 
     def __init__(
-        self, spec: JobSpec, ledger: Ledger, beginning: Beginning, channel: Channel, lock: int, log: JobLog
+        self, spec: JobSpec, ledger: Ledger, beginning: Beginning, orders: Orders, log: JobLog, company: Company
     ) -> None:
         plan, history = beginning.plan, ledger.history
         deaths = {n: attempt.deaths for n, attempt in history.open.items() if attempt.deaths}
         self.spec = spec
         self.ledger = ledger
         self.log = log
+        self.company = company
         self.source = beginning.source.describe()
         self.changed = beginning.changed
         self.timers = sched.scheduler(monotonic, lambda _: None)  # it is only asked what is due
         self.selector = selectors.DefaultSelector()
-        self.engine: Engine = LocalEngine(spec, self, self.selector, lock, ledger.segment_of)
+        self.engine: Engine = LocalEngine(
+            spec, self, self.selector, company.lock, ledger.segment_of, company.aides.pids
+        )
         journal, now = f"{spec.directory}/journal", monotonic()
         self.unfinished = Unfinished(history, journal, beginning.doubtful, time(), now)
         self.book = b.Book(
@@ -76,13 +80,17 @@ class Runner:
             rate=Rate(spec.rate, now - quiet(history, time()), began_before=lives(history) > 1),
             deaths=deaths,
             upcoming=plan.upcoming(),
+            pace=Pace(SHORT) if company.mirror is not None and company.mirror.shared else Pace(),
         )
         if (held := self.unfinished.held_until()) is not None:
             self.book.rate.hold(held)
         self.standing = Standing(history, total=plan.total, duplicates=plan.duplicates)
         self.feeder = Feeder(plan, self.book, ledger, self.standing, log, self.unfinished)
         self.events: deque[b.Event] = deque([b.Look()])
-        self.orders = Orders(channel, ledger, self.events.append, self.end_by, self.resolve, spec.drain_timeout)
+        self.orders = orders
+        self.mirror = company.mirror
+        self.reading = beginning.reading
+        self.told = 0
         self.room = Room(self.orders, log)
         self.broken_by: str | None = None
         self.held = HeldRecords(self.room, self.later, self.engine.room)
@@ -99,7 +107,12 @@ class Runner:
             Stopped: nothing more can be recorded.
         """
         self.ledger.on_full, self.ledger.on_room = self.room.wait, self.room.found
-        self.selector.register(self.orders.channel, selectors.EVENT_READ, lambda _: self.take_orders())
+        self.orders.obey(self)
+        if not self.orders.channel.closed:
+            self.selector.register(self.orders.channel, selectors.EVENT_READ, lambda _: self.take_orders())
+        self.reading.watch(self.selector, self.feeder.hear)
+        if self.mirror is not None:
+            self.mirror.watch(self.selector, self.hear_store)
         for due in (self.sync, self.watch, self.report, self.log_progress):
             due()
         while not self.book.ended:
@@ -218,6 +231,8 @@ class Runner:
     def recorded(self, status: str, positions: list[int]) -> None:
         """See Host."""
         self.standing.recorded(status, positions)
+        if self.mirror is not None and self.mirror.shared:
+            self.tell_store()
 
     def counted(self, tally: dict[str, Any]) -> None:
         """See Host."""
@@ -243,6 +258,21 @@ class Runner:
         """See Host: that segment is never appended to again; what it holds is copied at the next start."""
         self.broken_by = f"worker {slot}: {reason}"
 
+    # ------------------------------------------------------------------ the checkpoint's store
+
+    def hear_store(self) -> None:
+        """It had something to say: an answer, that it is away, or why it can't be used any more."""
+        assert self.mirror is not None
+        self.feeder.hear()
+        if self.mirror.store.error is not None:
+            self.events.append(b.Close(b.Closing.FAIL, str(self.mirror.store.error)))
+
+    def tell_store(self) -> None:
+        """Let it know that the journal grew."""
+        if self.mirror is not None and self.standing.ran != self.told:
+            self.told = self.standing.ran
+            self.mirror.store.poke()
+
     # ------------------------------------------------------------------ what the supervisor wants
 
     def take_orders(self) -> None:
@@ -250,8 +280,12 @@ class Runner:
         if not self.orders.take():
             self.selector.unregister(self.orders.channel)
 
+    def wanted(self, event: b.Event) -> None:
+        """See Obeys."""
+        self.events.append(event)
+
     def resolve(self, item_id: str, outcome: str) -> None:
-        """An operator decided on an item in doubt."""
+        """See Obeys."""
         n = resolve(self.ledger, f"{self.spec.directory}/journal", item_id, outcome, self.log)
         self.ledger.sync()
         if n is None:
@@ -261,7 +295,7 @@ class Runner:
         self.standing.resolved(outcome)
 
     def end_by(self, seconds: float | None) -> None:
-        """The run is to end: let handlers know, and set the time when what still runs is killed."""
+        """See Obeys: let handlers know, and set the time when what still runs is killed."""
         self.engine.draining()
         if seconds is not None:
             self.timers.enter(seconds, 4, self.engine.kill_all)
@@ -284,6 +318,8 @@ class Runner:
         """Tell the supervisor, again and again."""
         self.timers.enter(REPORT_EVERY, 1, self.report)
         self.news.tell()
+        self.feeder.look_again()
+        self.tell_store()
 
     def log_progress(self) -> None:
         """A line in job.log, again and again."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from spoold.core import book as b
 from spoold.core.job import JobEvent
-from spoold.core.messages import Done, Message, Order, Verb, decode_message, encode_message
+from spoold.core.messages import Done, Held, Message, Order, Verb, decode_message, encode_message
 from spoold.runner.ledger import Ledger
 from spoold.system.channel import Channel
 
@@ -23,43 +25,57 @@ class Stopped(Exception):  # noqa: N818 - not an error: the run ends here, resum
         self.reason = reason
 
 
+class Obeys(Protocol):
+    """Who carries out orders."""
+
+    def wanted(self, event: b.Event) -> None:
+        """The book has to know this."""
+
+    def end_by(self, seconds: float | None) -> None:
+        """The run ends; in so many seconds what still runs is to be killed (None: never)."""
+
+    def resolve(self, item_id: str, outcome: str) -> None:
+        """An operator decided on an item in doubt: ok or retry."""
+
+
 class Orders:
     """The line to the supervisor. When the supervisor is gone, that is an order to drain.
 
     Attributes:
         channel: the line.
-        closing: an order to end the run came.
+        closing: the strongest order to end the run that came.
         paused: one of them was to pause, and stands in the journal.
     """
 
-    def __init__(
-        self,
-        channel: Channel,
-        ledger: Ledger,
-        happened: Callable[[b.Event], None],
-        end_by: Callable[[float | None], None],
-        resolve: Callable[[str, str], None],
-        drain_timeout: float,
-    ) -> None:
-        """A line.
+    def __init__(self, channel: Channel, ledger: Ledger, drain_timeout: float) -> None:
+        """A line; what comes before somebody can `obey` waits.
 
         Args:
             channel: to the supervisor.
             ledger: where orders are recorded before they are confirmed.
-            happened: takes what the book has to know.
-            end_by: is told in how many seconds what still runs is to be killed (None: never).
-            resolve: carries out what an operator decided on an item in doubt: its id, and ok or retry.
             drain_timeout: seconds that a drain may take.
         """
         self.channel = channel
         self._ledger = ledger
-        self._happened = happened
-        self._end_by = end_by
-        self._resolve = resolve
         self._drain_timeout = drain_timeout
+        self._obeys: Obeys | None = None
+        self._early: deque[Callable[[Obeys], None]] = deque()
         self._orphaned = False
-        self.closing = False
+        self._holds: dict[str, str] = {}
+        self.closing: b.Close | None = None
         self.paused = False
+
+    def obey(self, obeys: Obeys) -> None:
+        """From here on orders are carried out by this one, those that came before first."""
+        self._obeys = obeys
+        while self._early:
+            self._early.popleft()(obeys)
+
+    def _do(self, what: Callable[[Obeys], None]) -> None:
+        if self._obeys is None:
+            self._early.append(what)
+        else:
+            what(self._obeys)
 
     def take(self) -> bool:
         """Obey what came; False when the supervisor is gone, which is told once."""
@@ -89,16 +105,31 @@ class Orders:
             case Verb.SCALE:
                 if order.wanted is not None:
                     self._ledger.job("scaled", workers=order.wanted)
-                self._happened(b.Resize(order.workers))
+                resize = b.Resize(order.workers)
+                self._do(lambda obeys: obeys.wanted(resize))
             case Verb.RESOLVE:
-                self._resolve(order.id or "", order.outcome or "")
+                item_id, outcome = order.id or "", order.outcome or ""
+                self._do(lambda obeys: obeys.resolve(item_id, outcome))
         if order.ref:
             self.say(Done(order.ref))
 
     def _close(self, how: b.Closing, seconds: float | None, reason: str | None = None) -> None:
-        self.closing = True
-        self._happened(b.Close(how, reason))
-        self._end_by(seconds)
+        close = b.Close(how, reason)
+        if self.closing is None or how >= self.closing.how:
+            self.closing = close
+        self._do(lambda obeys: obeys.wanted(close))
+        self._do(lambda obeys: obeys.end_by(seconds))
+
+    def hold(self, what: str, reason: str | None) -> None:
+        """Say why nothing can go on for want of something (`what`), or, with None, that this is over."""
+        before = next(iter(self._holds.values()), None)
+        if reason is None:
+            self._holds.pop(what, None)
+        else:
+            self._holds[what] = reason
+        now = next(iter(self._holds.values()), None)
+        if now != before:
+            self.say(Held(now))
 
     def say(self, message: Message) -> None:
         """Tell the supervisor something; without a supervisor nobody needs it."""

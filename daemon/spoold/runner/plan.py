@@ -17,9 +17,11 @@ from pyroaring import BitMap
 
 from spoold.errors import SourceError
 from spoold.journal.index import Known
-from spoold.runner.given import Bad, Carried, Doubtful, Items, Kept, Note, State
-from spoold.runner.lookahead import Lookahead
-from spoold.sources.base import MAX_POSITIONS, Batch, Fault, Source
+from spoold.runner.given import Bad, Carried, Doubtful, Items, Kept, Note, State, part_of
+from spoold.runner.reader import Pending
+from spoold.runner.reading import Reading
+from spoold.runner.vetting import Vetting
+from spoold.sources.base import MAX_POSITIONS, Batch, Fault
 from spoold.sources.fingerprint import Digest
 from spoold.sources.identify import Identifier
 
@@ -46,9 +48,10 @@ class Plan:
 
     def __init__(  # noqa: PLR0913 - each of them decides which items run
         self,
-        source: Source,
+        reading: Reading,
         identifier: Identifier,
         *,
+        vetting: Vetting | None = None,
         skip: BitMap,
         vetted: BitMap,
         seen: BitMap | None,
@@ -57,7 +60,7 @@ class Plan:
         recorded: Recorded,
         known: tuple[int, int] | None = None,
     ) -> None:
-        self._source = source
+        self._reading = reading
         self._identifier = identifier
         self._digest = Digest()
         self._skip = skip
@@ -67,7 +70,8 @@ class Plan:
         self._last = only.max() if only else -1 if only is not None else None
         self._known_by_id = known_by_id
         self._recorded = recorded
-        self._batches = Lookahead(source)
+        self._batches = reading.ahead()
+        self._vetting = vetting
         self._ahead: Items = ([], [], [], None)
         self._at = 0
         self._aside = BitMap()
@@ -89,22 +93,55 @@ class Plan:
             SourceError: the source can't be read on.
         """
         until = monotonic() + PATIENCE
-        while self._at >= len(self._ahead[0]):
-            if self._end:
-                return State.BARRIER if self._aside else State.END
-            self._read()
+        while True:
+            vetted = self._vetted_items(size)
+            if vetted is not None:
+                return vetted
+            if self._vetting is None and self._at < len(self._ahead[0]):
+                self._at += size
+                return part_of(self._ahead, self._at - size, self._at)
+            state = self._go_on()
+            if state is not None:
+                return state
             if monotonic() > until:
                 return State.MORE
-        low, high = self._at, self._at + size
-        self._at = high
-        ns, ids, raws, lines = self._ahead
-        return ns[low:high], ids[low:high], raws[low:high], None if lines is None else lines[low:high]
+
+    def _vetted_items(self, size: int) -> Items | None:
+        """What the store lets run, if there is one; what was read last goes there first."""
+        if self._vetting is None:
+            return None
+        self._vetting.offer(part_of(self._ahead, self._at, len(self._ahead[0])))
+        self._at = len(self._ahead[0])
+        found = self._vetting.take(size)
+        self.notes += self._vetting.notes
+        self._vetting.notes = []
+        return found
+
+    def _go_on(self) -> State | None:
+        """Read on, if there is more to read; else why there is nothing now."""
+        waiting = self._vetting is not None and len(self._vetting) > 0
+        if self._end:
+            return State.WAIT if waiting else State.BARRIER if self._aside else State.END
+        if self._vetting is not None and not self._vetting.hungry:
+            return State.WAIT
+        return None if self._read() else State.WAIT
+
+    @property
+    def waits_for_others(self) -> bool:
+        """Whether it has to be asked again, though nothing will tell when: another host has items that are open."""
+        return self._vetting is not None and self._vetting.waits_for_others
+
+    @property
+    def elsewhere(self) -> int:
+        """Items that other hosts have settled."""
+        return 0 if self._vetting is None else self._vetting.elsewhere
 
     def upcoming(self) -> int | None:
         """How many items are left at most, once the source's end was seen."""
         if not self._end:
             return None
-        return len(self._ahead[0]) - min(self._at, len(self._ahead[0])) + len(self._aside)
+        vetting = 0 if self._vetting is None else len(self._vetting)
+        return len(self._ahead[0]) - min(self._at, len(self._ahead[0])) + vetting + len(self._aside)
 
     def put_aside(self, n: int) -> None:
         """Take the item at `n` up again when everything else is settled, though it was given or left out before."""
@@ -116,20 +153,18 @@ class Plan:
         Raises:
             SourceError: the source can't be read again.
             JournalError: the journal can't be read.
+            Interrupted: an order to end the run came; nothing has changed.
         """
         wanted = BitMap(list(_first(self._aside, PASS)))
         by_id: dict[str, list[int]] = {}
         for n, item_id, _, _ in self._again(wanted):
             by_id.setdefault(item_id, []).append(n)
-        self._aside -= wanted
         owners = self._recorded(by_id)
-        new = BitMap()
-        for item_id, positions in by_id.items():
-            is_new = item_id not in owners
-            self.duplicates += len(positions) - is_new
-            if is_new:
-                new.add(positions[0])
-        found = [one for one in self._again(new) if self._runs(*one)] if new else []
+        new = BitMap([positions[0] for item_id, positions in by_id.items() if item_id not in owners])
+        again = list(self._again(new)) if new else []
+        self._aside -= wanted
+        self.duplicates += sum(map(len, by_id.values())) - len(new)
+        found = [one for one in again if self._runs(*one)]
         with_lines = bool(found) and found[0][3] is not None
         self._ahead = (
             [n for n, _, _, _ in found],
@@ -142,7 +177,7 @@ class Plan:
     def _again(self, wanted: BitMap) -> Iterator[tuple[int, str, bytes, int | None]]:
         """Read the source once more: position, id, record and line of the items at the positions wanted."""
         first, last = wanted.min(), wanted.max()
-        for batch in self._source.batches(first):
+        for batch in self._reading.batches(first):
             if batch.n > last:
                 return
             if not wanted.range_cardinality(batch.n, batch.n + len(batch.raws)):
@@ -153,16 +188,20 @@ class Plan:
 
     # ------------------------------------------------------------------ reading
 
-    def _read(self) -> None:
-        """Plan the next batch."""
+    def _read(self) -> bool:
+        """Plan the next batch; False if it has yet to come."""
         batch = None if self._last is not None and self.position > self._last else self._batches.take()
+        if isinstance(batch, Pending):
+            return False
         if batch is None:
             self._see_end()
-            return
+            return True
         self.position = batch.n + len(batch.raws)
         if self.position > MAX_POSITIONS:
             raise SourceError(
-                f"more than {MAX_POSITIONS} records", where=self._source.describe(), remedy="split it into several jobs"
+                f"more than {MAX_POSITIONS} records",
+                where=self._reading.source.describe(),
+                remedy="split it into several jobs",
             )
         self.notes += self._digest.feed(batch.raws)
         self._ahead, self._at = ([], [], [], None), 0
@@ -174,6 +213,7 @@ class Plan:
             self._see_end()
         elif self._ahead[0]:
             self._mark()
+        return True
 
     def _see_end(self) -> None:
         """There are no more records, or none that are wanted."""

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from spoold.core.job import JobEvent
-from spoold.core.messages import Held
 from spoold.errors import JournalError
 from spoold.journal.failure import SegmentBroken, SegmentFull
 from spoold.runner.joblog import JobLog
@@ -41,7 +40,7 @@ class Room:
             return False
         self.wanted = f"no room for the journal: {full}"
         self._log.error(self.wanted)
-        self._orders.say(Held(self.wanted))
+        self._orders.hold("room", self.wanted)
         return True
 
     def found(self) -> None:
@@ -49,7 +48,7 @@ class Room:
         if self.wanted is not None:
             self.wanted = None
             self._log.info("there may be room again: going on")
-            self._orders.say(Held(None))
+            self._orders.hold("room", None)
 
     def wait(self, full: SegmentFull) -> None:
         """Our own record found no room: nothing may happen before it is written, so wait here for the next attempt.
@@ -62,7 +61,7 @@ class Room:
             selector.register(self._orders.channel, selectors.EVENT_READ)
             selector.select(AGAIN)
         self._orders.take()
-        if self._orders.closing:
+        if self._orders.closing is not None:
             raise Stopped(JobEvent.DRAINED, self.wanted)
 
     def patiently(self, work: Callable[[], Result]) -> Result | None:

@@ -54,11 +54,12 @@ class Standing:
         """Items settled in a second of this life; what was skipped does not count."""
         return (self.counts.settled - self._before) / max(self.seconds(), 1e-3)
 
-    def planned(self, total: int | None, duplicates: int) -> None:
-        """What the plan knows of the source by now."""
+    def planned(self, total: int | None, duplicates: int, elsewhere: int = 0) -> None:
+        """What the plan knows of the source by now; `elsewhere`: items that other hosts have settled."""
         if total is not None:
             self.counts.total = total
         self.counts.duplicates = duplicates
+        self.counts.elsewhere = elsewhere
 
     def recorded(self, status: str, positions: list[int]) -> None:
         """The items at `positions` have a final record of this status."""

@@ -14,10 +14,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
+from spoold.core.identity import id_text
 from spoold.errors import SourceError
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class Batch:
         lines: the line number of each record, where `line` can't say it.
         ids: the records' natural ids, if the source has such.
         faults: index in the batch to what is wrong with that record.
+        name: the file that the lines are those of, where a source has several.
+        at: a JSON value that names the place of the first record, so that a reading can begin there; None where there
+            is none.
     """
 
     n: int
@@ -59,6 +63,8 @@ class Batch:
     lines: list[int] | None = None
     ids: list[str | Fault] | None = None
     faults: dict[int, str] = field(default_factory=dict)
+    name: str | None = None
+    at: Any = None
 
     def line_of(self, index: int) -> int | None:
         """The line on which a record starts, from 1; None for sources without lines."""
@@ -67,9 +73,15 @@ class Batch:
         return None if self.line is None else self.line + index
 
     def place(self, index: int) -> str:
-        """The id a malformed record is listed under: `line:613`; `item:612` (its position) where there are no lines."""
+        """The id a malformed record is listed under.
+
+        It is `line:613`, or `part-02.jsonl:613` where there are several files, or `item:612` (its position) where there
+        are no lines.
+        """
         line = self.line_of(index)
-        return f"item:{self.n + index}" if line is None else f"line:{line}"
+        if line is None:
+            return f"item:{self.n + index}"
+        return f"line:{line}" if self.name is None else id_text(f"{self.name}:{line}")
 
     def part(self, low: int, high: int) -> Batch:
         """Records `low` to `high - 1` of this batch as a batch."""
@@ -82,29 +94,36 @@ class Batch:
             lines=None if self.lines is None else self.lines[low:high],
             ids=None if self.ids is None else self.ids[low:high],
             faults={i - low: reason for i, reason in self.faults.items() if low <= i < high},
+            name=self.name,
+            at=None if low else self.at,
         )
 
 
 class Source(Protocol):
     """A sequence of records; see the module's docstring for what it promises.
 
-    Attributes:
-        natural_ids: batches carry `ids`, used where the manifest names no `id`.
-        unique: two records never have the same natural id.
-        own_json: the source made the JSON itself, so that it needs no check.
+    A source that runs foreign code imports and connects to nothing before `batches` is iterated: until then it is in
+    the runner's own process.
     """
 
-    natural_ids: ClassVar[bool]
-    unique: ClassVar[bool]
-    own_json: ClassVar[bool]
+    @property
+    def natural_ids(self) -> bool:
+        """Whether batches carry `ids`, used where the manifest names no `id`."""
+        ...
 
-    @classmethod
-    def from_options(cls, options: dict[str, Any], cwd: str, /) -> Self:
-        """The source that a manifest's `source` describes; relative paths are relative to `cwd`.
+    @property
+    def unique(self) -> bool:
+        """Whether two records never have the same natural id."""
+        ...
 
-        Raises:
-            SourceError: an option is missing, unknown, or of the wrong kind.
-        """
+    @property
+    def own_json(self) -> bool:
+        """Whether the source made the JSON itself, so that it needs no check."""
+        ...
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it runs foreign code or threads, so that it is read in a process of its own."""
         ...
 
     def stat(self) -> list[Any] | None:
@@ -125,6 +144,42 @@ class Source(Protocol):
 
     def describe(self) -> str:
         """The source in a few words, for logs and reports."""
+        ...
+
+
+class NamedSource(Source, Protocol):
+    """A source that a manifest can name by its type."""
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any], cwd: str, /) -> Source:
+        """The source that a manifest's `source` describes; relative paths are relative to `cwd`.
+
+        Raises:
+            SourceError: an option is missing, unknown, or of the wrong kind.
+        """
+        ...
+
+
+@runtime_checkable
+class PlacedSource(Source, Protocol):
+    """A source whose batches name their place by `at`."""
+
+    @property
+    def placed(self) -> bool:
+        """True: a reading can begin at a place."""
+        ...
+
+    def batches(self, start: int = 0, at: Any = None) -> Iterator[Batch]:
+        """The records from position `start` on.
+
+        Args:
+            start: position of the first record wanted.
+            at: the place of that record, as a batch had it, so that nothing before it is read; None: begin at the
+                source's beginning and pass over what is before.
+
+        Raises:
+            SourceError: as for any source; or `at` is no place of this one.
+        """
         ...
 
 

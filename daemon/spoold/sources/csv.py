@@ -7,8 +7,8 @@ own row.
 from __future__ import annotations
 
 import csv
-import os
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
@@ -17,10 +17,13 @@ from spoold.sources.base import MAX_RECORDS, Batch, cut, parse_options
 from spoold.sources.csv_rows import ROW_LIMIT, Broken, Dialect, Rows
 from spoold.sources.encode import encode_or_fault, encode_records
 from spoold.sources.files import blocks, file_stat
+from spoold.sources.many import files_at
 from spoold.sources.split import split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
+
+    from spoold.sources.base import Source
 
 _TAKE: Final = 256 * 1024  # characters of rows turned into records at once
 
@@ -44,6 +47,7 @@ class CsvSource:
     natural_ids: ClassVar[bool] = False
     unique: ClassVar[bool] = False
     own_json: ClassVar[bool] = True
+    foreign: ClassVar[bool] = False
 
     def __init__(
         self, path: str, *, header: list[str] | None = None, dialect: Dialect | None = None, max_record: int = ROW_LIMIT
@@ -65,8 +69,8 @@ class CsvSource:
             self._check_header(header, "source csv: header")
 
     @classmethod
-    def from_options(cls, options: dict[str, Any], cwd: str) -> Self:
-        """The source that a manifest describes.
+    def from_options(cls, options: dict[str, Any], cwd: str) -> Source:
+        """The source that a manifest describes; its path may be a pattern, and then each file has its own header.
 
         Raises:
             SourceError: an option is missing, unknown, or of the wrong kind.
@@ -80,7 +84,7 @@ class CsvSource:
             skipinitialspace=given.skipinitialspace,
             strict=given.strict,
         )
-        return cls(os.path.join(cwd, given.path), header=given.header, dialect=dialect)
+        return files_at(given.path, cwd, partial(cls, header=given.header, dialect=dialect))
 
     def stat(self) -> list[Any] | None:
         """A list that differs whenever the rows may; None while the file is too young to tell.
@@ -92,8 +96,8 @@ class CsvSource:
         flags = [dialect.doublequote, dialect.skipinitialspace, dialect.strict]
         return file_stat(self.path, "csv", self.header, dialect.delimiter, dialect.quotechar, dialect.escapechar, flags)
 
-    def batches(self, start: int = 0) -> Iterator[Batch]:
-        """The rows from position `start` on.
+    def batches(self, start: int = 0) -> Generator[Batch, None, int]:
+        """The rows from position `start` on; returns how many there are in all.
 
         Raises:
             SourceError: the file can't be found or read on, or its header makes no sense.
@@ -105,6 +109,7 @@ class CsvSource:
             if n + len(taken) > start:
                 yield from cut(_records(n, header, taken), start)
             n += len(taken)
+        return n
 
     def describe(self) -> str:
         """The source in a few words."""

@@ -60,7 +60,7 @@ def blocks(path: str) -> Iterator[bytes]:
     Raises:
         SourceError: the file can't be found, opened, read or decompressed; all bytes before the damage were yielded.
     """
-    with _open(path) as file:
+    with open_regular(path) as file:
         decompress = _DECODERS.get(os.path.splitext(path)[1])
         pieces = _gather(decompress(file, path)) if decompress else _read(file, path, BLOCK)
         first = next(pieces, b"")
@@ -73,7 +73,12 @@ def blocks(path: str) -> Iterator[bytes]:
         yield from pieces
 
 
-def _open(path: str) -> IO[bytes]:
+def open_regular(path: str) -> IO[bytes]:
+    """The file at `path`, unbuffered.
+
+    Raises:
+        SourceError: it can't be found or opened, or is not a regular file.
+    """
     try:
         # O_NONBLOCK: the open itself must not wait for the writer of a FIFO
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -8,12 +8,12 @@ source has grown: the first so many records of that block must still give it.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from spoold.sources.base import Source
+    from spoold.sources.base import Batch
 
 BLOCK: Final = 65_536
 """Records in a block."""
@@ -114,7 +114,15 @@ class Check:
         return self.changed is None
 
 
-def verify_prefix(source: Source, blocks: Mapping[int, tuple[int, str]]) -> bool:
+class Readable(Protocol):
+    """What has records, numbered from 0."""
+
+    def batches(self, start: int = 0) -> Iterator[Batch]:
+        """Those from position `start` on."""
+        ...
+
+
+def verify_prefix(source: Readable, blocks: Mapping[int, tuple[int, str]]) -> bool:
     """Whether the source still begins with every block recorded of it; it may have grown since.
 
     Raises:

@@ -36,6 +36,7 @@ class GlobSource:
     natural_ids: ClassVar[bool] = True
     unique: ClassVar[bool] = True
     own_json: ClassVar[bool] = True
+    foreign: ClassVar[bool] = False
 
     def __init__(self, pattern: str, cwd: str = "") -> None:
         """Matches `pattern` below `cwd`.

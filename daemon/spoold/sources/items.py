@@ -30,6 +30,7 @@ class ItemsSource:
     natural_ids: ClassVar[bool] = True
     unique: ClassVar[bool] = False
     own_json: ClassVar[bool] = True
+    foreign: ClassVar[bool] = False
 
     def __init__(self, items: list[Any]) -> None:
         """Takes scalars and mappings.

@@ -13,7 +13,7 @@ from spoold.sources.split import Lines, split, too_long
 from spoold.sources.textfile import TextFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 class JsonlSource(TextFile):
@@ -21,11 +21,10 @@ class JsonlSource(TextFile):
 
     kind: ClassVar[str] = "jsonl"
     natural_ids: ClassVar[bool] = False
-    unique: ClassVar[bool] = False
     own_json: ClassVar[bool] = False
 
-    def batches(self, start: int = 0) -> Iterator[Batch]:
-        """The records from position `start` on.
+    def batches(self, start: int = 0) -> Generator[Batch, None, int]:
+        """The records from position `start` on; returns how many there are in all.
 
         Raises:
             SourceError: the file can't be found or read on.
@@ -36,6 +35,7 @@ class JsonlSource(TextFile):
             n += len(records.raws)
             if n > start:
                 yield from cut(records, start)
+        return n
 
     def _records(self, n: int, lines: Lines) -> Batch:
         """The lines that hold something."""

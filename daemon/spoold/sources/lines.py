@@ -15,7 +15,7 @@ from spoold.sources.split import Lines, split, too_long
 from spoold.sources.textfile import TextFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 class LinesSource(TextFile):
@@ -23,11 +23,10 @@ class LinesSource(TextFile):
 
     kind: ClassVar[str] = "lines"
     natural_ids: ClassVar[bool] = True
-    unique: ClassVar[bool] = False
     own_json: ClassVar[bool] = True
 
-    def batches(self, start: int = 0) -> Iterator[Batch]:
-        """The lines from position `start` on.
+    def batches(self, start: int = 0) -> Generator[Batch, None, int]:
+        """The lines from position `start` on; returns how many there are in all.
 
         Raises:
             SourceError: the file can't be found or read on.
@@ -39,6 +38,7 @@ class LinesSource(TextFile):
                 if n + high > start:
                     yield from cut(self._records(n + low, lines, low, high), start)
             n += len(lines.texts)
+        return n
 
     def _records(self, n: int, lines: Lines, low: int, high: int) -> Batch:
         """Lines `low` to `high - 1` of a block, the first at position `n`."""

@@ -27,6 +27,7 @@ class RangeSource:
     natural_ids: ClassVar[bool] = True
     unique: ClassVar[bool] = True
     own_json: ClassVar[bool] = True
+    foreign: ClassVar[bool] = False
 
     def __init__(self, start: int, stop: int, step: int = 1) -> None:
         """Numbers as Python's range has them.

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any, ClassVar, Self
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from spoold.sources.base import parse_options
 from spoold.sources.files import file_stat
+from spoold.sources.many import files_at
 from spoold.sources.split import MAX_RECORD
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from spoold.sources.base import Batch, Source
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,7 +24,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str
 
 
-class TextFile:
+class TextFile(ABC):
     """A text file, plain, .gz or .zst.
 
     Attributes:
@@ -26,19 +32,23 @@ class TextFile:
     """
 
     kind: ClassVar[str]
+    natural_ids: ClassVar[bool]
+    unique: ClassVar[bool] = False
+    own_json: ClassVar[bool]
+    foreign: ClassVar[bool] = False
 
     def __init__(self, path: str, *, max_record: int = MAX_RECORD) -> None:
         self.path = path
         self.max_record = max_record
 
     @classmethod
-    def from_options(cls, options: dict[str, Any], cwd: str) -> Self:
-        """The source that a manifest describes.
+    def from_options(cls, options: dict[str, Any], cwd: str) -> Source:
+        """The source that a manifest describes; its path may be a pattern.
 
         Raises:
             SourceError: an option is missing, unknown, or of the wrong kind.
         """
-        return cls(os.path.join(cwd, parse_options(options, Options, cls.kind).path))
+        return files_at(parse_options(options, Options, cls.kind).path, cwd, cls)
 
     def stat(self) -> list[Any] | None:
         """A list that differs whenever the file's content may; None while the file is too young to tell.
@@ -51,3 +61,11 @@ class TextFile:
     def describe(self) -> str:
         """The source in a few words."""
         return f"{self.kind} {self.path}"
+
+    @abstractmethod
+    def batches(self, start: int = 0) -> Generator[Batch, None, int]:
+        """The records from position `start` on; returns how many the file has in all.
+
+        Raises:
+            SourceError: the file can't be found or read on.
+        """

@@ -51,7 +51,7 @@ class Pattern:
         parts = pattern.split("/")
         if parts[-1] in {"", ".", ".."}:
             raise SourceError(
-                "the pattern names no files", where=f"source glob {pattern!r}", remedy="end it as in dir/*.txt"
+                "the pattern names no files", where=f"pattern {pattern!r}", remedy="end it as in dir/*.txt"
             )
         fixed = next((at for at, part in enumerate(parts) if _MAGIC.search(part)), len(parts) - 1)
         self.prefix = "".join(part + "/" for part in parts[:fixed])
@@ -59,7 +59,7 @@ class Pattern:
         for part in parts[fixed:]:
             if part == "..":
                 raise SourceError(
-                    "`..` after a wildcard", where=f"source glob {pattern!r}", remedy="name the directory itself"
+                    "`..` after a wildcard", where=f"pattern {pattern!r}", remedy="name the directory itself"
                 )
             if part in {"", "."} or (part == _DEEP and names[-1:] == [_DEEP]):
                 continue
@@ -93,6 +93,11 @@ class Pattern:
     def _closed(self, states: set[int]) -> frozenset[int]:
         """The states and what follows from `**` matching no directory at all."""
         return frozenset(states | {at + 1 for at in states if self._parts[at] is None})
+
+
+def is_pattern(path: str) -> bool:
+    """Whether a path has wildcards."""
+    return _MAGIC.search(path) is not None
 
 
 def _matcher(part: str) -> re.Pattern[str]:

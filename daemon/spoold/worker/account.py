@@ -129,6 +129,7 @@ class Account:
         """Record what follows from what an attempt raised; `tell` is to follow soon."""
         chunk, i, past = attempt.chunk, attempt.i, attempt.past
         n, item_id, number = chunk.ns[i], chunk.ids[i], attempt.number
+        t = round(t, 3)  # as it is recorded: from there to `due` is the wait
         self.starved = self.starved or isinstance(error, MemoryError)
         verdict = self._judge.judge(error, past, attempt.doubt, random())  # noqa: S311 - it spreads attempts
         text = outcome.encode_error(error, kind=verdict.kind)

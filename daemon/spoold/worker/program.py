@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -52,7 +52,7 @@ class Launcher:
         self._defaults = ignored  # all others are reset by the execution itself
         self._kept = process.children(os.getpid())
 
-    def run(self, path: str, argv: Sequence[bytes], data: bytes, out: Sink, err: Sink) -> int:
+    def run(self, path: str, argv: list[bytes], data: bytes, out: Sink, err: Sink) -> int:
         """Run a program to its end.
 
         Args:
@@ -69,14 +69,15 @@ class Launcher:
             NotStartedError: it can't be started.
             BaseException: what a sink or a signal handler raised; the program is killed.
         """
-        opened: list[int] = []
+        ours: list[int] = []
+        theirs: list[int] = []
         pid = 0
         try:
             self._alarm(signal.SIG_BLOCK)
-            pid = self._start(path, argv, data, opened)
+            pid = self._start(path, argv, data, ours, theirs)
             handle = os.pidfd_open(pid)
-            opened.append(handle)
-            exchange = _Exchange({opened[0]: out, opened[1]: err}, handle)
+            ours.append(handle)
+            exchange = _Exchange({ours[0]: out, ours[1]: err}, handle)
             self._alarm(signal.SIG_UNBLOCK)
             exchange.until_end()
             self._alarm(signal.SIG_BLOCK)
@@ -91,7 +92,7 @@ class Launcher:
                 self._kill(pid)
             raise
         finally:
-            for descriptor in opened:
+            for descriptor in ours + theirs:
                 os.close(descriptor)
             self._alarm(signal.SIG_UNBLOCK)
         return status
@@ -101,29 +102,28 @@ class Launcher:
         if self._timed:
             signal.pthread_sigmask(how, _ALARM)
 
-    def _start(self, path: str, argv: Sequence[bytes], data: bytes, opened: list[int]) -> int:
-        """Start it; `opened` gets the reading ends of its output and error."""
-        given = []
+    def _start(self, path: str, argv: list[bytes], data: bytes, ours: list[int], theirs: list[int]) -> int:
+        """Start it; `ours` gets the reading ends of its output and error, `theirs` its three streams.
+
+        Those stay open here, too: a pipe that nobody can write to any more would wake us before the program's end does.
+        """
         try:
-            given.append(_readable(data))
+            theirs.append(_readable(data))
             for _ in range(2):
                 read_end, write_end = os.pipe2(os.O_CLOEXEC)
-                opened.append(read_end)
-                given.append(write_end)
+                ours.append(read_end)
+                theirs.append(write_end)
             return os.posix_spawn(
                 path,
                 argv,
                 self._environment,
-                file_actions=[(os.POSIX_SPAWN_DUP2, mine, its) for its, mine in enumerate(given)],
+                file_actions=[(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(theirs)],
                 setpgroup=0,
                 setsigmask=(),
                 setsigdef=self._defaults,
             )
         except OSError as error:
             raise NotStartedError(error) from None
-        finally:
-            for descriptor in given:
-                os.close(descriptor)
 
     def _end_strays(self) -> None:
         """End what the program left behind; where it left nothing, that costs one system call."""
@@ -159,29 +159,20 @@ class _Exchange:
     def until_end(self) -> None:
         """Take what comes until the program ends."""
         while True:
-            for descriptor, mask in self._poll.poll():
+            for descriptor, _ in self._poll.poll():
                 if descriptor == self._handle:
                     return
-                self._take(descriptor, mask)
+                self._sinks[descriptor](os.read(descriptor, READ))
 
     def take_rest(self) -> None:
         """Take what is left in the pipes."""
         self._poll.unregister(self._handle)
         for _ in range(_LAST_READS):
-            if not self._sinks or not (ready := self._poll.poll(0)):
+            ready = self._poll.poll(0)
+            if not ready:
                 return
-            for descriptor, mask in ready:
-                self._take(descriptor, mask)
-
-    def _take(self, descriptor: int, mask: int) -> None:
-        data = os.read(descriptor, READ) if mask & select.POLLIN else b""
-        if len(data) < READ and mask & select.POLLHUP:  # nobody writes any more
-            self._poll.unregister(descriptor)
-            sink = self._sinks.pop(descriptor)
-        else:
-            sink = self._sinks[descriptor]
-        if data:
-            sink(data)
+            for descriptor, _ in ready:
+                self._sinks[descriptor](os.read(descriptor, READ))
 
 
 def _readable(data: bytes) -> int:
