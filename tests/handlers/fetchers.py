@@ -108,6 +108,14 @@ class Each:
         return each()
 
 
+class Maker:
+    """What makes every item when it is called."""
+
+    def __call__(self) -> Iterator[dict[str, Any]]:
+        """Every item."""
+        return each()
+
+
 def slow(offset: int, limit: int) -> list[dict[str, Any]]:
     """A page, after a while."""
     time.sleep(float(os.environ.get("FETCH_SECONDS", "0.2")))

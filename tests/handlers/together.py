@@ -26,7 +26,7 @@ def note(text: str) -> None:
 async def nap(item: Thing) -> int:
     """Wait for 100 ms."""
     await asyncio.sleep(0.1)
-    return int(item["n"]) * 2
+    return int(item.get("n", item.get("id"))) * 2
 
 
 class Client:

@@ -22,7 +22,7 @@ class Source:
 
     def page(self, number: int, at: dict[str, Any] | None = None, **where: Any) -> None:
         """Note that a page was read, 100 records into the source."""
-        self.keeping.journal.job("page", n=10 * number, at=at or {"offset": 100 + 10 * number}, **where)
+        self.keeping.journal.job("page", first=10 * number, at=at or {"offset": 100 + 10 * number}, **where)
 
     def settle(self, *numbers: int, **where: Any) -> dict[str, Any]:
         """Settle the items at these positions; what the file says then."""
@@ -69,7 +69,7 @@ def test_at_the_end_it_passes_everything(source: Source) -> None:
     source.keeping.journal.job("planned", gen=1, items=16, duplicates=1)
     assert source.settle() == {"offset": 110}
     assert source.settle(14) == {"offset": 116}
-    source.keeping.journal.job("page", n=16, at={"offset": 116})
+    source.keeping.journal.job("page", first=16, at={"offset": 116})
     assert source.settle(16) == {"offset": 116}
     source.keeping.journal.job("planned", gen=1, items=18, duplicates=1)
     assert source.settle(17) == {"offset": 118}

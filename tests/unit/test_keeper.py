@@ -111,7 +111,7 @@ def test_it_catches_up_before_it_is_ready(keeping: Keeping) -> None:
     keeping.write(["c"], run=2)
     keeping.write(["b"], slot=2)
     keeping.write(["a"])
-    keeping.journal.job("page", n=0)
+    keeping.journal.job("page", first=0)
     store = ready(keeping)
     assert (store.told, store.notes, store.opened) == (["a", "b", "c"], ["page"], [3])
 

@@ -52,6 +52,15 @@ def test_what_breaks_off_is_told_after_its_items() -> None:
         count += len(next(found).raws)
     with pytest.raises(SourceError, match="fetchers:broken after 3 items: ValueError: nothing more; mend it"):
         next(found)
+    with pytest.raises(SourceError, match="fetchers:broken after 3 items"):
+        next(stream("broken").batches(100))
+
+
+def test_a_class_is_iterated_or_called() -> None:
+    """Whichever of both an instance can be."""
+    stock(10)
+    for name in ("Each", "Maker"):
+        assert sum(len(batch.raws) for batch in stream(name).batches()) == 10
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ class OffsetCheckpoint(Checkpoint):
         if not self._current:
             return
         if event == "page":
-            n = int(fields["n"])
+            n = int(fields["first"])
             if n >= min(self._pages.places, default=0):
                 self._pages.places[n] = dict(fields["at"])
             if self._pages.total is not None and n >= self._pages.total:

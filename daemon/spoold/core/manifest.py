@@ -122,6 +122,14 @@ class Manifest(Part):
             raise PydanticCustomError("handler_missing", "neither")
         return value
 
+    @field_validator("checkpoint")
+    @classmethod
+    def _of_pages(cls, value: Checkpoint, info: ValidationInfo) -> Checkpoint:
+        source = info.data.get("source")
+        if value.type == "offset" and source is not None and source.type != "pages":
+            raise ValueError("an offset is kept for a source of `pages`")
+        return value
+
     @field_validator("params", "concurrency", "batch")
     @classmethod
     def _for_handlers(cls, value: Any, info: ValidationInfo) -> Any:

@@ -27,6 +27,7 @@ from spoold.journal.recollect import relevant
 from spoold.journal.replay import read_headers
 from spoold.journal.scan import Reader, reading
 from spoold.runner.ledger import Ledger
+from spoold.runner.place import resumption
 from spoold.runner.plan import Plan
 from spoold.runner.reading import Reading
 from spoold.runner.vetting import Vetting
@@ -48,11 +49,21 @@ class Beginning:
         stat: what tells its state at this moment; None if nothing cheap does.
         plan: the items to run.
         changed: the source is not the one that was read before.
+        resumption: where the source is read on, if the checkpoint keeps a place.
         doubtful: positions that may have begun, under at-most-once, as far as a damaged journal tells.
     """
 
-    def __init__(self, spec: JobSpec, ledger: Ledger, reading: Reading, vetting: Vetting | None) -> None:
+    def __init__(
+        self, spec: JobSpec, ledger: Ledger, reading: Reading, vetting: Vetting | None, start: dict[str, Any] | None
+    ) -> None:
         """Look at journal and source; a changed source begins a new generation in the ledger.
+
+        Args:
+            spec: of the job.
+            ledger: of the run.
+            reading: of the source.
+            vetting: asks the checkpoint's store, if there is one.
+            start: where that says that the source begins, if it keeps a place.
 
         Raises:
             SourceError: the source can't be read, or it changed and its items have no identity but their position.
@@ -66,7 +77,8 @@ class Beginning:
         before = self._of_this_generation(history, "source")
         known = history.done | history.settled | history.failed | history.quarantined | history.in_doubt
         begun = known | history.noted | BitMap(history.open)
-        same = before is not None and self._same(spec, before)
+        placed = spec.checkpoint["type"] == "offset"
+        same = placed or (before is not None and self._same(spec, before))
         self.doubtful = _doubtful(history, known) if spec.at_most_once else BitMap()
         self.changed = bool(begun) and not same and not self._grown(spec, history, before, begun)
         if self.changed:
@@ -84,7 +96,15 @@ class Beginning:
             accepted = last(history.jobs, "accepted")
             ledger.next_generation(accepted.fields if accepted else {})
         whole = self._read_whole(spec, history) if same else None
+        history = ledger.history
+        skip = history.done | history.settled | history.in_doubt
+        self.resumption = resumption(history, f"{spec.directory}/journal", start, skip) if placed else None
         self.plan = self._plan(spec, ledger, identify, whole, vetting)
+
+    @property
+    def passed(self) -> BitMap:
+        """Positions that are done only because the checkpoint has passed them."""
+        return BitMap() if self.resumption is None else self.resumption.below
 
     def identity(self, spec: JobSpec) -> dict[str, Any]:
         """What the journal keeps, to recognise the source by."""
@@ -146,7 +166,8 @@ class Beginning:
             self.reading,
             identify,
             vetting=vetting,
-            skip=history.done | history.settled | history.in_doubt,
+            skip=history.done | history.settled | history.in_doubt | self.passed,
+            resumption=self.resumption,
             vetted=failed | history.in_doubt | history.noted | BitMap(history.open),
             seen=None if identify.unique else history.ids,
             only=only,

@@ -204,6 +204,6 @@ class Feeder:
                     self._ledger.item(n, item_id, "kept", result=result)
                     self._standing.kept(n, item_id, has_result=result is not None)
                 case Page(n, at):
-                    self._ledger.note("page", gen=self._ledger.history.gen, n=n, at=at)
+                    self._ledger.note("page", gen=self._ledger.history.gen, first=n, at=at)
                 case _:
                     self._ledger.block(*note)

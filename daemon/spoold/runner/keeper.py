@@ -100,15 +100,16 @@ class Keeper:
     def keep(self) -> None:
         """Work and listen in turn.
 
+        Claims are given back only on LEAVE: without it, what they stand for may be done and not told yet.
+
         Raises:
             SpooldError: the store or the journal has to be mended by a person.
         """
-        try:
-            while self._listen(self._turn()):
-                pass
-        finally:
-            self._projection.close()
-            with suppress(CheckpointError):  # its claims expire by themselves
+        while self._listen(self._turn()):
+            pass
+        self._projection.close()
+        if not self._channel.closed:
+            with suppress(CheckpointError):  # claims that can't be given back expire by themselves
                 self._store.close()
 
     # ------------------------------------------------------------------ listening

@@ -138,7 +138,10 @@ def _live(
         mirror = _mirror(spec, aides, orders, log)
         reading = reading_of(spec, make_source(spec.source, spec.cwd), aides, vigil)
         vetting = None if mirror is None else Vetting(mirror.store, shared=mirror.shared)
-        beginning = Beginning(spec, ledger, reading, vetting)
+        if mirror is not None and spec.checkpoint["type"] == "offset":
+            mirror.open(vigil)
+        start = None if mirror is None else mirror.store.start
+        beginning = Beginning(spec, ledger, reading, vetting, start)
     except Interrupted:
         return _interrupted(ledger, orders)
     except SpooldError as error:

@@ -84,7 +84,7 @@ class Runner:
         )
         if (held := self.unfinished.held_until()) is not None:
             self.book.rate.hold(held)
-        self.standing = Standing(history, total=plan.total, duplicates=plan.duplicates)
+        self.standing = Standing(history, total=plan.total, duplicates=plan.duplicates, passed=len(beginning.passed))
         self.feeder = Feeder(plan, self.book, ledger, self.standing, log, self.unfinished)
         self.events: deque[b.Event] = deque([b.Look()])
         self.orders = orders

@@ -17,7 +17,8 @@ from pyroaring import BitMap
 
 from spoold.errors import SourceError
 from spoold.journal.index import Known
-from spoold.runner.given import Bad, Carried, Doubtful, Items, Kept, Note, State, part_of
+from spoold.runner.given import Bad, Carried, Doubtful, Items, Kept, Note, Page, State, part_of
+from spoold.runner.place import Resumption
 from spoold.runner.reader import Pending
 from spoold.runner.reading import Reading
 from spoold.runner.vetting import Vetting
@@ -59,10 +60,13 @@ class Plan:
         known_by_id: Lookup | None = None,
         recorded: Recorded,
         known: tuple[int, int] | None = None,
+        resumption: Resumption | None = None,
     ) -> None:
         self._reading = reading
         self._identifier = identifier
-        self._digest = Digest()
+        place = (0, None) if resumption is None else resumption.place
+        self._digest = Digest(place[0])
+        self._resumption = resumption
         self._skip = skip
         self._vetted = vetted
         self._seen = seen
@@ -70,7 +74,7 @@ class Plan:
         self._last = only.max() if only else -1 if only is not None else None
         self._known_by_id = known_by_id
         self._recorded = recorded
-        self._batches = reading.ahead()
+        self._batches = reading.ahead(place)
         self._vetting = vetting
         self._ahead: Items = ([], [], [], None)
         self._at = 0
@@ -78,7 +82,7 @@ class Plan:
         self._end = False
         self.total: int | None
         self.total, self.duplicates = known or (None, 0)
-        self.position = 0
+        self.position = place[0]
         if known is not None and len(skip) + self.duplicates >= known[0]:
             self._end = True  # an unchanged source of which nothing is left need not be read
         elif only is None:
@@ -203,6 +207,8 @@ class Plan:
                 where=self._reading.source.describe(),
                 remedy="split it into several jobs",
             )
+        if self._resumption is not None:
+            self._compare(batch, self._resumption)
         self.notes += self._digest.feed(batch.raws)
         self._ahead, self._at = ([], [], [], None), 0
         done = self._skip.range_cardinality(batch.n, self.position) == len(batch.raws)
@@ -214,6 +220,23 @@ class Plan:
         elif self._ahead[0]:
             self._mark()
         return True
+
+    def _compare(self, batch: Batch, resumption: Resumption) -> None:
+        """Note where a page begins; what was run of it before must still be where it was."""
+        if batch.at is not None:
+            self.notes.append(Page(batch.n, batch.at))
+        expected = resumption.expected
+        if not expected:
+            return
+        for i, item_id in enumerate(self._identifier.identify(batch)):
+            before = expected.pop(batch.n + i, None)
+            found = batch.place(i) if isinstance(item_id, Fault) else item_id
+            if before is not None and found != before:
+                raise SourceError(
+                    f"source changed: item {found!r} stands where {before!r} was run before",
+                    where=f"{self._reading.source.describe()}, position {batch.n + i}",
+                    remedy="set `run` to run it anew, or use another checkpoint: it looks items up by their ids",
+                )
 
     def _see_end(self) -> None:
         """There are no more records, or none that are wanted."""

@@ -144,7 +144,7 @@ class Reader:
         Raises:
             SourceError: as for `take`.
         """
-        with closing(self), selectors.EpollSelector() as selector:
+        with selectors.EpollSelector() as selector, closing(self):
             self.aide.watch(selector, self.hear)
             while (batch := self.take()) is not None:
                 if isinstance(batch, Batch):

@@ -27,14 +27,22 @@ class Standing:
         peaks: bytes that the workers of each slot used at most, in this run as far as its lives could tell.
     """
 
-    def __init__(self, history: History, *, total: int | None, duplicates: int) -> None:
+    def __init__(self, history: History, *, total: int | None, duplicates: int, passed: int = 0) -> None:
+        """Begin with what the journal says.
+
+        Args:
+            history: that.
+            total: records of the source, if they are known.
+            duplicates: of them.
+            passed: items that are done without a record: the checkpoint says so.
+        """
         settled = history.settled
         self.history = history
         # what failed in earlier runs is to be run again, so it does not count yet
         self.counts = Counts(
             total=total,
-            already_done=len(history.done),
-            ok=len(history.ok) + len(history.kept),
+            already_done=len(history.done) + passed,
+            ok=len(history.ok) + len(history.kept) + passed,
             skipped=len(history.skipped),
             failed=len(history.failed & settled),
             quarantined=len(history.quarantined & settled),

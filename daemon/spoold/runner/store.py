@@ -6,16 +6,14 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 
 from spoold.checkpoints.base import Found
-from spoold.core.spec import JobSpec
-from spoold.engines.aide import Aide, Print
+from spoold.engines.aide import Aide
 from spoold.errors import CheckpointError, SpooldError
-from spoold.runner.keeper import Kind, keep
+from spoold.runner.keeper import Kind
 
 
 class Store:
@@ -40,20 +38,6 @@ class Store:
         self.settled = False
         self.away: str | None = None
         self.error: SpooldError | None = None
-
-    @classmethod
-    def begin(cls, spec: JobSpec, lock: int, emit: Print) -> Self:
-        """Start the process that keeps the store of `spec.checkpoint`.
-
-        Args:
-            spec: of the job.
-            lock: descriptor of the job's lock.
-            emit: gets what the process prints.
-
-        Raises:
-            OSError: no process can be had.
-        """
-        return cls(Aide(spec, "keeper", lock, partial(keep, spec), emit))
 
     def watch(self, selector: Any, heard: Callable[[], None]) -> None:
         """Let a selector call `heard` after frames were taken in."""
@@ -109,7 +93,10 @@ class Store:
         self._send(Kind.SETTLE, self._told)
 
     def close(self, seconds: float = 5.0) -> None:
-        """Let the process give back its claims and leave, and wait for that so long at most; then it is killed."""
+        """Let the process give back its claims and leave, and wait for that so long at most; then it is killed.
+
+        What was done under a claim and is not told yet would be run again by whoever claims it next: `settle` first.
+        """
         channel = self._aide.channel
         if self._aide.channel.closed:
             self._aide.end()

@@ -90,6 +90,8 @@ class SqlSource:
 
     def describe(self) -> str:
         """The source in a few words, without password and parameters."""
+        if "://" not in self.url:
+            return "sql …"  # no url: nobody knows where a password would stand in it
         url = _PASSWORD.sub(r"\1:***@", self.url)
         return f"sql {_PARAMETERS.sub('?…', url)}"
 
@@ -162,6 +164,9 @@ def _engine(url: str, where: str) -> Engine:
     try:
         parsed = sqlalchemy.make_url(url)
         engine = sqlalchemy.create_engine(parsed, poolclass=NullPool)
+    except sqlalchemy.exc.NoSuchModuleError:
+        what = f"SQLAlchemy knows no database {url.partition(':')[0]!r}"
+        raise SourceError(what, where=where, remedy="write postgresql, mysql, sqlite, …") from None
     except (sqlalchemy.exc.ArgumentError, ValueError):  # its text may show the password
         raise SourceError("the url can't be understood", where=where, remedy="write dialect://host/database") from None
     except ImportError as error:

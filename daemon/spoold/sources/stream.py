@@ -76,7 +76,7 @@ class StreamSource:
         if pump.error is not None:
             what = one_line(pump.error)
             raise SourceError(
-                what, where=f"{self._where} after {n} items", remedy="mend it and resume the job"
+                what, where=f"{self._where} after {pump.count} items", remedy="mend it and resume the job"
             ) from pump.error
 
     def describe(self) -> str:
@@ -88,11 +88,13 @@ class _Pump(threading.Thread):
     """Iterates, and holds what was not taken yet.
 
     Attributes:
+        count: items that came, also those passed over.
         error: what ended it early, once nothing is left to take.
     """
 
     def __init__(self, iterate: Callable[[], Any], skip: int) -> None:
         super().__init__(name="stream", daemon=True)
+        self.count = 0
         self.error: BaseException | None = None
         self._iterate = iterate
         self._skip = skip
@@ -146,8 +148,8 @@ class _Pump(threading.Thread):
 
     def _put(self, item: Any) -> bool:
         """Hold an item until it is taken; False if nobody wants more."""
-        if self._skip:
-            self._skip -= 1
+        self.count += 1
+        if self.count <= self._skip:
             return not self._stopped
         (raw,), faults = encode_items([item])
         with self._changed:
