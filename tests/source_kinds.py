@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
-from tests.handlers.fetchers import stock
 
 from spoold.sources.base import NamedSource, Source
 from spoold.sources.csv import CsvSource
@@ -27,6 +26,7 @@ from spoold.sources.parquet import ParquetSource
 from spoold.sources.range import RangeSource
 from spoold.sources.sql import SqlSource
 from spoold.sources.stream import StreamSource
+from tests.handlers.fetchers import stock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

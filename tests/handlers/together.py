@@ -189,3 +189,13 @@ def short(items: list[Thing]) -> list[int]:
 def no_list(items: list[Thing]) -> int:
     """A number."""
     return len(items)
+
+
+# ---------------------------------------------------------------------- several hosts
+
+
+def slow(item: Thing) -> int:
+    """Note that it ran, and take 10 ms."""
+    note(str(item["n"]))
+    time.sleep(0.01)
+    return int(item["n"])

@@ -46,7 +46,7 @@ class Pace:
         Behind a long item a chunk would only be kept from workers that idle: nobody can take it back before that item
         ends.
         """
-        return self._average is not None and self._average <= self._target
+        return self._average is not None and self._average <= TARGET
 
     def worth(self, items: int) -> bool:
         """Whether `items` that one worker holds, one of them begun, are worth sharing with an idle worker."""

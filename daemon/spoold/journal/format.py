@@ -53,7 +53,8 @@ An item with a `start` that no retry and no final record ends, or with a `once` 
 raise, is in doubt.
 
 A job record `block` is the source's fingerprint: its fields are `block`, the index of a run of items, `items`, how
-many of them were read, and `digest`, hexadecimal; the newest of an index counts.
+many of them were read, and `digest`, hexadecimal; the newest of an index counts. A job record `page` says, where the
+checkpoint keeps a place, how the source can be read from the position `first` on: `at` names that place.
 """
 
 from __future__ import annotations

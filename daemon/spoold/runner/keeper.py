@@ -34,7 +34,8 @@ from spoold.system.channel import Channel
 from spoold.system.files import write_atomic
 
 PASS_EVERY: Final = 0.2
-"""Seconds between two passes over the journal, unless somebody waits for one."""
+"""Seconds between two passes over the journal, unless somebody waits for one. Other hosts that share the job do always:
+what is done here and not told is done again there, if this host dies."""
 SAVE_EVERY: Final = 5.0
 """Seconds between two notes of how far the store was told: what is told again after a kill."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds between two tries of a store that is away
@@ -198,7 +199,7 @@ class Keeper:
     def _tell(self, now: float) -> float:
         """Tell the store the next records; the seconds until there is more to do."""
         projection = self._projection
-        hurry = self._settling is not None or not self._ready
+        hurry = self._settling is not None or not self._ready or self._store.shared
         if self._grown and not projection.reading and (hurry or now >= self._pass_at):
             self._grown, self._pass_at = False, now + PASS_EVERY
             projection.begin()
