@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,13 @@ class RedisServer:
         """Stop it, and remove its folder."""
         self.stop()
         shutil.rmtree(self._folder)
+
+    def ask(self, *command: object) -> Any:
+        """The answer to a command."""
+        import redis
+
+        with redis.Redis.from_url(self.url) as client:
+            return client.execute_command(*command)
 
     def _answers(self) -> bool:
         import redis

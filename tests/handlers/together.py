@@ -26,7 +26,7 @@ def note(text: str) -> None:
 async def nap(item: Thing) -> int:
     """Wait for 100 ms."""
     await asyncio.sleep(0.1)
-    return int(item.get("n", item.get("id"))) * 2
+    return int(item["n"] if "n" in item else item["id"]) * 2
 
 
 class Client:
@@ -196,6 +196,7 @@ def no_list(items: list[Thing]) -> int:
 
 def slow(item: Thing) -> int:
     """Note that it ran, and take 10 ms."""
-    note(str(item["n"]))
+    number = int(item["n"] if "n" in item else item["id"])
+    note(str(number))
     time.sleep(0.01)
-    return int(item["n"])
+    return number

@@ -125,6 +125,7 @@ def test_a_stopped_host_does_not_overrule_who_took_over(host: Host, client: redi
     a.write(IDS[:6], "failed")
     a.process.send_signal(signal.SIGCONT)
     a.settle()
+    assert a.store.lapses == 1
     assert members(client, "failed") == {"5"}
     assert members(client, "done") == {"0"}
     b.write(IDS[1:5], first=1)
@@ -172,6 +173,22 @@ def test_a_redis_that_forgot_everything_is_told_again(host: Host, server: RedisS
     eventually(lambda: found(b, IDS, Found.OPEN) == IDS[10:], "the time of grace to end")
     assert found(b, IDS, Found.HELD) == IDS[5:10]
     assert found(a, IDS[5:10], Found.OPEN) == IDS[5:10]
+
+
+def test_a_redis_that_does_not_answer_is_away(host: Host, client: redis.Redis) -> None:
+    """Nothing that was asked or told meanwhile is lost, and items are still where they were claimed."""
+    a, b = host("a"), host("b")
+    a.look(IDS[:10])
+    client.client_pause(1600)
+    a.write(IDS[:5])
+    a.store.poke()
+    a.store.ask(IDS[:12])
+    a.wait(lambda line: line.away, "the reason")
+    assert "imeout" in str(a.store.away)
+    a.wait(lambda line: line.away is None and not line.asked, "an answer")
+    a.settle()
+    assert members(client, "done") == set(IDS[:5])
+    assert found(b, IDS[5:12], Found.OPEN) == []
 
 
 def test_a_password_is_not_shown(server: RedisServer, client: redis.Redis, tmp_path: Path) -> None:

@@ -40,6 +40,10 @@ class Fake(Checkpoint):
         """One more."""
         return cls()
 
+    def identity(self) -> str:
+        """Any."""
+        return "fake"
+
     def _call(self, name: str) -> None:
         self.calls.append(name)
         if name in self.trouble:
@@ -177,6 +181,19 @@ def test_a_store_that_is_away_stops_nobody(keeping: Keeping) -> None:
     keeping.wait(lambda line: line.away is None and not line.asked, "it to be back")
     keeping.settle()
     assert (store.told, store.released) == (["a", "b"], ["z"])
+
+
+def test_a_store_that_is_away_is_not_tried_the_more_often(keeping: Keeping) -> None:
+    """However much there is to do meanwhile."""
+    store = ready(keeping)
+    store.trouble = {"open": CheckpointAway("gone"), "record": CheckpointAway("gone")}
+    keeping.write(["a"])
+    keeping.store.poke()
+    keeping.wait(lambda line: line.away, "the reason")
+    for _ in range(1000):
+        keeping.store.poke()
+    eventually(lambda: store.calls.count("open") > 2, "two more tries")
+    assert store.calls.count("open") < 6
 
 
 def test_a_store_that_lost_its_memory_is_told_everything_again(keeping: Keeping) -> None:

@@ -65,6 +65,12 @@ def test_duplicates_do_not_count_against_success() -> None:
     assert summary(Counts(total=12, ok=6, skipped=2, failed=2, duplicates=2))["success_rate"] == 0.8
 
 
+def test_items_of_other_hosts_do_not_count_against_success() -> None:
+    """The rate is over the items that were settled here."""
+    report = summary(Counts(total=300, ok=8, failed=2, elsewhere=290))
+    assert (report["elsewhere"], report["success_rate"]) == (290, 0.8)
+
+
 def test_an_unknown_total_is_what_was_finished() -> None:
     """A job stopped before the source's end has a rate over what it came to."""
     report = summary(Counts(total=None, ok=3, failed=1))

@@ -55,9 +55,11 @@ class Checkpoint(Protocol):
     Attributes:
         shared: several hosts work on one job: `look` also claims.
         memo: JSON values that the keeper keeps for the store, written together with how far it was told everything.
+        lapses: times that claims expired since they were not renewed: others may have taken them since.
     """
 
     shared: ClassVar[bool] = False
+    lapses: int = 0
     memo: dict[str, Any]
 
     @classmethod
@@ -67,6 +69,10 @@ class Checkpoint(Protocol):
         Raises:
             CheckpointError: an option is missing, unknown, or of the wrong kind.
         """
+        ...
+
+    def identity(self) -> str:
+        """Tells it from every other store; one line, without a password."""
         ...
 
     def open(self, run: int, /) -> bool:

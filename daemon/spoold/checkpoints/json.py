@@ -56,6 +56,10 @@ class JsonCheckpoint(Checkpoint):
         given = parse_options(options, Options)
         return cls(os.path.join(cwd, given.path), given.interval)
 
+    def identity(self) -> str:
+        """The file."""
+        return f"json {target_of(self._path)}"
+
     def open(self, _run: int, /) -> bool:
         """Read the file; False when it is not there, or what was told since it was written is not in it."""
         self._path = target_of(self._path)

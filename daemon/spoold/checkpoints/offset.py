@@ -76,6 +76,10 @@ class OffsetCheckpoint(Checkpoint):
         """
         return cls(os.path.join(cwd, parse_options(options, Options).path))
 
+    def identity(self) -> str:
+        """The file."""
+        return f"offset {target_of(self._path)}"
+
     def open(self, _run: int, /) -> bool:
         """Read the file; False when nothing is known of the pages."""
         if self._opened:

@@ -71,6 +71,10 @@ class RedisCheckpoint(Checkpoint):
         given = parse_options(options, Options)
         return cls(given.url, given.name or job, given.lease)
 
+    def identity(self) -> str:
+        """The server and the keys."""
+        return f"redis {self._server.where} {self._prefix}"
+
     def open(self, run: int, /) -> bool:
         """Connect and take the lease; False when Redis may have forgotten what it was told."""
         self._client = self._server.connect()
@@ -145,7 +149,8 @@ class RedisCheckpoint(Checkpoint):
         self._token = self._known_token()
         parts = list(_portions(list(self._claimed))) or [[]]
         answers = [self._call(ENTER, server, self._milliseconds, int(before is not None), *part) for part in parts]
-        taken = [id_.decode() for _, lost in answers for id_ in lost]
+        taken = [id_.decode() for *_, lost in answers for id_ in lost]
+        self.lapses += int(not answers[0][1] and bool(self._claimed))
         self._claimed.difference_update(taken)
         _warn(taken, "items in flight were taken over by another host, since our lease had expired")
         whole = before == server and bool(answers[0][0])  # the first call leaves the name of the server

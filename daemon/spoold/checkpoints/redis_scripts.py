@@ -42,7 +42,8 @@ ENTER: Final = (
     _HEAD
     + """
 -- ARGV: server, milliseconds of the lease, '1' if we were here before, ids that we hold
--- returns whether Redis has what it had, and the ids that others took over
+-- returns whether Redis has what it had, whether our lease still stood, and the ids that others took over
+local stood = redis.call('EXISTS', lease)
 local known = redis.call('GET', KEYS[8])
 if known ~= ARGV[3] then
     redis.call('SET', KEYS[8], ARGV[3])
@@ -59,7 +60,7 @@ for i = 6, #ARGV do
         end
     end
 end
-return {known == ARGV[3] and 1 or 0, taken}
+return {known == ARGV[3] and 1 or 0, stood, taken}
 """
 )
 

@@ -71,6 +71,10 @@ class SqliteCheckpoint(Checkpoint):
         given = parse_options(options, Options)
         return cls(os.path.join(cwd, given.path), given.name or job)
 
+    def identity(self) -> str:
+        """The database and the job_name."""
+        return f"sqlite {os.path.realpath(self._path)} {self._name}"
+
     def open(self, _run: int, /) -> bool:
         """Open the database, and make the table if need be; False when it was not there."""
         self._disconnect()

@@ -24,9 +24,15 @@ WORTH: Final = 0.005
 class Pace:
     """A moving average of the time an item takes."""
 
-    def __init__(self, target: float = TARGET) -> None:
-        """Begin with one item; `target`: seconds of work in a chunk."""
+    def __init__(self, target: float = TARGET, *, deep: bool = True) -> None:
+        """Begin with one item.
+
+        Args:
+            target: seconds of work in a chunk.
+            deep: a worker may have a second chunk waiting.
+        """
         self._target = target
+        self._deep = deep
         self.size = 1
         self._average: float | None = None
 
@@ -46,7 +52,7 @@ class Pace:
         Behind a long item a chunk would only be kept from workers that idle: nobody can take it back before that item
         ends.
         """
-        return self._average is not None and self._average <= TARGET
+        return self._deep and self._average is not None and self._average <= TARGET
 
     def worth(self, items: int) -> bool:
         """Whether `items` that one worker holds, one of them begun, are worth sharing with an idle worker."""

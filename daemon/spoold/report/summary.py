@@ -68,7 +68,7 @@ def summarise(
         seconds: how long the last uninterrupted stretch of the run took.
         ran: items settled in that stretch.
     """
-    items = None if counts.total is None else counts.total - counts.duplicates
+    items = None if counts.total is None else counts.total - counts.duplicates - counts.elsewhere
     finished = counts.ok + counts.skipped + counts.failed + counts.quarantined + counts.in_doubt
     base = items if items is not None else finished
     quantiles = {name: _rounded(tally.percentile(p)) for name, p in (("p50", 0.50), ("p95", 0.95), ("p99", 0.99))}
@@ -79,6 +79,7 @@ def summarise(
             for name in ("total", "already_done", "ok", "failed", "skipped", "quarantined", "in_doubt")
         },
         "duplicates": counts.duplicates,
+        "elsewhere": counts.elsewhere,
         "success_rate": round((counts.ok + counts.skipped) / base, 6) if base else None,
         "seconds": round(seconds, 3),
         "ran": ran,

@@ -106,9 +106,19 @@ def _figures(content: Row) -> Iterable[tuple[str, Text]]:
         yield "source", text(content["source"])
     if content.get("handler"):
         yield "handler", text(content["handler"])
-    for name in ("total", "already_done", "ok", "failed", "skipped", "quarantined", "in_doubt", "duplicates"):
-        if content[name] or name in ("total", "ok", "failed"):
-            count = content[name]
+    for name in (
+        "total",
+        "already_done",
+        "ok",
+        "failed",
+        "skipped",
+        "quarantined",
+        "in_doubt",
+        "duplicates",
+        "elsewhere",
+    ):
+        count = content.get(name, 0)
+        if count or name in ("total", "ok", "failed"):
             yield name.replace("_", " "), Text("?" if count is None else f"{count:,}")
     if content["success_rate"] is not None:
         yield "success rate", Text(f"{content['success_rate']:.2%}")

@@ -15,6 +15,7 @@ from spoold.runner.given import Bad, Carried, Doubtful, Kept, Page, State
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
 from spoold.runner.plan import Plan
+from spoold.runner.reader import ReaderGone
 from spoold.runner.standing import Standing
 from spoold.runner.unfinished import Fate, Unfinished
 from spoold.runner.vigil import Interrupted
@@ -27,6 +28,7 @@ class Feeder:
     Attributes:
         more: the book has to look again at once: the plan was busy passing over what is done, or gave less than the
             book reckoned with, so that others may start.
+        lost: why the source can't be read on by this runner, but perhaps by the next.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Feeder:
         self._standing = standing
         self._log = log
         self.more = False
+        self.lost: str | None = None
         self._unfinished = unfinished
         self._ended = False
 
@@ -182,6 +185,9 @@ class Feeder:
         if isinstance(error, SegmentFull):
             raise error
         self._ended = True
+        if isinstance(error, ReaderGone):
+            self.lost = str(error)
+            return b.Close(b.Closing.DRAIN)
         return b.Close(b.Closing.FAIL, str(error))
 
     def _write_notes(self) -> None:

@@ -7,14 +7,15 @@ missing, damaged or of another store, everything is told again.
 
 Frames, bodies in msgpack:
 
-    runner → keeper   LOOK [id…]   RELEASE [id…]   POKE: the journal grew   SETTLE number: tell everything   LEAVE
+    runner → keeper   LOOK [id…]   RELEASE [id…]   POKE number: the journal grew   SETTLE number: tell everything
+                      LEAVE
     keeper → runner   READY start   FOUND bytes, a `Found` each, in the order of the looks   SETTLED number
-                      AWAY reason   BACK   FATAL [what, where, remedy]
+                      AWAY reason   BACK   LAPSED   KNOWN number: all up to that poke is told
+                      FATAL [what, where, remedy]
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import select
 import time
@@ -55,7 +56,9 @@ class Kind(IntEnum):
     SETTLED = 13
     AWAY = 14
     BACK = 15
-    FATAL = 16
+    LAPSED = 16
+    FATAL = 17
+    KNOWN = 18
 
 
 class Memory(msgspec.Struct):
@@ -70,31 +73,28 @@ def keep(spec: JobSpec, channel: Channel) -> None:
     """The process's whole work, until the runner lets it go or is gone."""
     try:
         store = make_checkpoint(spec.checkpoint, job=spec.job, cwd=spec.cwd)
-        Keeper(channel, store, spec.directory, spec.run, _identity(spec.checkpoint)).keep()
+        Keeper(channel, store, spec.directory, spec.run).keep()
     except SpooldError as error:
         channel.send(Kind.FATAL, msgspec.msgpack.encode([error.what, error.where, error.remedy]))
-
-
-def _identity(options: dict[str, Any]) -> str:
-    """Tells stores apart, without the password that an option may hold."""
-    return hashlib.sha256(msgspec.json.encode(options, order="deterministic")).hexdigest()
 
 
 class Keeper:
     """One store, one journal."""
 
-    def __init__(self, channel: Channel, store: Checkpoint, directory: str, run: int, identity: str) -> None:
+    def __init__(self, channel: Channel, store: Checkpoint, directory: str, run: int) -> None:
         self._channel, self._store, self._run = channel, store, run
         self._path = os.path.join(directory, "checkpoint.json")
-        self._memory, self._written = _remembered(self._path, identity)
+        self._memory, self._written = _remembered(self._path, store.identity())
         self._store.memo = self._memory.memo
         self._projection = Projection(os.path.join(directory, "journal"), self._memory.segments)
         self._looks: deque[list[str]] = deque()
         self._releases: deque[list[str]] = deque()
         self._opened = self._ready = self._level = False
+        self._poked = self._passing = self._known = 0  # numbers of pokes: the newest, of the present pass, told
         self._settling: int | None = None  # the number of the newest wish to settle
         self._grown = True  # since the last pass began
         self._renew_at = self._pass_at = self._save_at = 0.0
+        self._lapses = 0
         self._away: str | None = None
         self._wait = 0.0
 
@@ -116,17 +116,21 @@ class Keeper:
     # ------------------------------------------------------------------ listening
 
     def _listen(self, seconds: float) -> bool:
-        """Take in the frames that come within so long, then those that are there; False: it is time to leave."""
-        if not self._channel.ready():
-            poll = select.poll()
-            poll.register(self._channel, select.POLLIN)
-            if not poll.poll(min(seconds, _ONE_HOUR) * 1000):
-                return True
-        while (frame := self._channel.receive()) is not None and frame[0] != Kind.LEAVE:
+        """Take in the frames that come within so long, then those that are there; False: it is time to leave.
+
+        While the store is away no frame cuts the time short: it is not tried the more often the more there is to do.
+        """
+        until = time.monotonic() + min(seconds, _ONE_HOUR)
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        while self._channel.ready() or poll.poll(max(0.0, until - time.monotonic()) * 1000):
+            frame = self._channel.receive()
+            if frame is None or frame[0] == Kind.LEAVE:
+                return False
             self._hear(*frame)
-            if self._channel.silent():
+            if self._wait == 0 and self._channel.silent():
                 return True
-        return False
+        return True
 
     def _hear(self, kind: int, body: bytes) -> None:
         if kind in (Kind.LOOK, Kind.RELEASE):
@@ -134,8 +138,11 @@ class Keeper:
             (self._looks if kind == Kind.LOOK else self._releases).append(ids)
         else:
             self._grown = True
+            number = msgspec.msgpack.decode(body, type=int)
             if kind == Kind.SETTLE:
-                self._settling = msgspec.msgpack.decode(body, type=int)
+                self._settling = number
+            else:
+                self._poked = number
 
     def _say(self, kind: Kind, body: object = None) -> None:
         self._channel.send(kind, msgspec.msgpack.encode(body))
@@ -147,7 +154,7 @@ class Keeper:
         try:
             seconds = self._work()
         except CheckpointLost as error:
-            self._projection.restart()
+            self._begin_anew()
             return self._stopped(error, silent=self._wait == 0)
         except CheckpointAway as error:
             return self._stopped(error)
@@ -175,6 +182,9 @@ class Keeper:
         now = time.monotonic()
         if now >= self._renew_at:
             self._renew_at = now + (self._store.renew() or _ONE_HOUR)
+        if self._lapses != self._store.lapses:
+            self._lapses = self._store.lapses
+            self._say(Kind.LAPSED)
         while self._releases:
             self._store.release(self._releases[0])
             self._releases.popleft()
@@ -187,12 +197,17 @@ class Keeper:
     def _open(self) -> None:
         before = msgspec.json.encode(self._store.memo)
         if not self._store.open(self._run):
-            self._projection.restart()
+            self._begin_anew()
         if not self._projection.marks:
             self._level = False
         if msgspec.json.encode(self._store.memo) != before:
             self._save()
         self._opened, self._grown, self._renew_at = True, True, 0.0
+
+    def _begin_anew(self) -> None:
+        """Tell the whole journal again."""
+        self._projection.restart()
+        self._grown, self._passing = True, self._known
 
     # ------------------------------------------------------------------ telling
 
@@ -202,11 +217,15 @@ class Keeper:
         hurry = self._settling is not None or not self._ready or self._store.shared
         if self._grown and not projection.reading and (hurry or now >= self._pass_at):
             self._grown, self._pass_at = False, now + PASS_EVERY
+            self._passing = self._poked
             projection.begin()
         portion = projection.portion()
         if portion is not None:
             self._hand_over(portion)
             return 0.0
+        if self._known < self._passing:
+            self._known = self._passing
+            self._say(Kind.KNOWN, self._known)
         seconds = self._make_durable(now)
         if self._grown:
             return min(seconds, 0.0 if hurry else self._pass_at - now)

@@ -39,10 +39,11 @@ from spoold.runner.ledger import Ledger
 from spoold.runner.main import Runner, closing_event
 from spoold.runner.mirror import Mirror
 from spoold.runner.orders import Orders, Stopped
+from spoold.runner.reader import ReaderGone
 from spoold.runner.reading import reading_of
 from spoold.runner.resolve import pending, resolve
 from spoold.runner.room import AGAIN
-from spoold.runner.store import Store
+from spoold.runner.store import KeeperGone, Store
 from spoold.runner.vetting import Vetting
 from spoold.runner.vigil import Interrupted, Vigil
 from spoold.system import lock as locks
@@ -52,6 +53,10 @@ from spoold.worker.call import find
 
 FAREWELL = 5.0
 """Seconds to get the last word to a supervisor that is slow to read."""
+
+
+class Lost(Exception):  # noqa: N818 - the runner leaves, and is started again
+    """A process that the runner can't do without has died; everything is laid down."""
 
 
 def warm_up() -> None:
@@ -82,6 +87,10 @@ def live(sock: socket.socket, lock: int) -> int:
         word = _put_off(channel, f"no room for the journal: {full}")
     except Stopped as stopped:  # it waited for room to write the last record
         word = Ended(str(stopped.event), stopped.reason)
+    except Lost as lost:
+        log.error(f"{lost}: the runner is started again")
+        process.kill_and_reap_children(())
+        return 1
     except SpooldError as error:
         word = Ended(str(JobEvent.FAILED), str(error))
     except Exception as defect:
@@ -144,6 +153,8 @@ def _live(
         beginning = Beginning(spec, ledger, reading, vetting, start)
     except Interrupted:
         return _interrupted(ledger, orders)
+    except (KeeperGone, ReaderGone) as gone:
+        raise Lost(str(gone)) from gone
     except SpooldError as error:
         return _fail(ledger, error)
     ledger.note("started", workers=spec.granted)
@@ -247,6 +258,8 @@ def _settle(runner: Runner, event: JobEvent, reason: str | None) -> tuple[JobEve
     except Interrupted:
         cancelled = runner.orders.closing is not None and runner.orders.closing.how is Closing.CANCEL
         event, reason = (JobEvent.CANCELLED, "cancelled by an operator") if cancelled else (JobEvent.DRAINED, None)
+    except KeeperGone as gone:
+        runner.feeder.lost, event = str(gone), JobEvent.DRAINED
     except SpooldError as error:
         event, reason = JobEvent.FAILED, str(error)
     mirror.leave()
@@ -265,6 +278,8 @@ def _lay_down(runner: Runner, event: JobEvent, reason: str | None, log: JobLog) 
     _seal(runner.ledger, log)
     log.info(f"{event}: {counts.settled} settled")
     runner.news.tell()
+    if runner.feeder.lost is not None and runner.orders.closing is None:
+        raise Lost(runner.feeder.lost)
     return Ended(str(event), reason)
 
 

@@ -32,6 +32,7 @@ from spoold.journal.history import History
 from spoold.runner.begin import Beginning, lives, quiet
 from spoold.runner.company import Company
 from spoold.runner.feeder import Feeder
+from spoold.runner.gate import Gate
 from spoold.runner.held import HeldRecords
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
@@ -40,6 +41,7 @@ from spoold.runner.orders import Orders, Stopped
 from spoold.runner.resolve import resolve
 from spoold.runner.room import Room
 from spoold.runner.standing import Standing
+from spoold.runner.store import KeeperGone
 from spoold.runner.unfinished import Unfinished
 from spoold.worker.outcome import capped_item, clean
 
@@ -80,7 +82,7 @@ class Runner:
             rate=Rate(spec.rate, now - quiet(history, time()), began_before=lives(history) > 1),
             deaths=deaths,
             upcoming=plan.upcoming(),
-            pace=Pace(SHORT) if company.mirror is not None and company.mirror.shared else Pace(),
+            pace=Pace(SHORT, deep=False) if company.mirror is not None and company.mirror.shared else Pace(),
         )
         if (held := self.unfinished.held_until()) is not None:
             self.book.rate.hold(held)
@@ -90,7 +92,8 @@ class Runner:
         self.orders = orders
         self.mirror = company.mirror
         self.reading = beginning.reading
-        self.told = 0
+        self.gate = Gate() if self.mirror is not None and self.mirror.shared else None
+        self.told = self.told_store = 0
         self.room = Room(self.orders, log)
         self.broken_by: str | None = None
         self.held = HeldRecords(self.room, self.later, self.engine.room)
@@ -221,8 +224,9 @@ class Runner:
 
     def happened(self, event: b.Event) -> None:
         """See Host."""
-        self.events.append(event)
         self.held.heard(event)
+        if self.gate is None or not self.gate.holds(event, self.told_store):
+            self.events.append(event)
         if isinstance(event, b.LoadFailed):
             self.log.error(event.error)
         elif isinstance(event, b.Died) and self.book.slots[event.slot].state is not b.SlotState.LEAVING:
@@ -264,14 +268,19 @@ class Runner:
         """It had something to say: an answer, that it is away, or why it can't be used any more."""
         assert self.mirror is not None
         self.feeder.hear()
-        if self.mirror.store.error is not None:
-            self.events.append(b.Close(b.Closing.FAIL, str(self.mirror.store.error)))
+        if self.gate is not None:
+            self.events += self.gate.told(self.mirror.store.known)
+        if isinstance(self.mirror.store.error, KeeperGone):
+            self.feeder.lost = str(self.mirror.store.error)
+            self.wanted(b.Close(b.Closing.DRAIN))
+        elif self.mirror.store.error is not None:
+            self.wanted(b.Close(b.Closing.FAIL, str(self.mirror.store.error)))
 
     def tell_store(self) -> None:
         """Let it know that the journal grew."""
         if self.mirror is not None and self.standing.ran != self.told:
             self.told = self.standing.ran
-            self.mirror.store.poke()
+            self.told_store = self.mirror.store.poke()
 
     # ------------------------------------------------------------------ what the supervisor wants
 
@@ -282,6 +291,8 @@ class Runner:
 
     def wanted(self, event: b.Event) -> None:
         """See Obeys."""
+        if self.gate is not None and isinstance(event, b.Close):
+            self.events += self.gate.open()
         self.events.append(event)
 
     def resolve(self, item_id: str, outcome: str) -> None:

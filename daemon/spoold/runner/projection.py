@@ -77,24 +77,24 @@ class Projection:
         """Begin a pass over everything that is in the journal now.
 
         Raises:
-            JournalError: a sync failed: from then on nobody knows what is on the disk.
+            JournalError: the journal's folder can't be read.
         """
-        limits: list[tuple[_File, int]] = []
-        for path in [segment.path for segment in _listed(self._dir)]:
-            name = os.path.basename(path)
-            file = self._files.get(name) or self._files.setdefault(name, _File(path))
-            mark = self.marks.get(name)
-            limit = file.synced(mark.end if mark is not None else 0)
-            if limit is not None:
-                limits.append((file, limit))
-        self._pass = (portion for file, limit in limits for portion in file.read(self.marks.get(file.name), limit))
+        self._pass = self._read(_listed(self._dir))
         self.reading, self._portion = True, None
+
+    def _read(self, segments: list[SegmentFile]) -> Iterator[Portion]:
+        for segment in segments:
+            name = os.path.basename(segment.path)
+            file = self._files.get(name) or self._files.setdefault(name, _File(segment.path))
+            yield from file.read(self.marks.get(name))
+            if segment.run < segments[-1].run:
+                file.close()  # nothing comes any more
 
     def portion(self) -> Portion | None:
         """The next records of the pass, the same until they are accepted; None at its end.
 
         Raises:
-            JournalError: a segment can't be read.
+            JournalError: a segment can't be read, or not be synced: then nobody knows what is on the disk.
         """
         if self._portion is None and self.reading:
             self._portion = next(self._pass, None)
@@ -123,28 +123,11 @@ class _File:
         self._fd = -1
         self._inode = -1
 
-    def synced(self, read: int) -> int | None:
-        """Its length after everything up to there was synced; None when it has not grown beyond `read`."""
-        try:
-            named = os.stat(self._path)
-            if named.st_ino != self._inode:  # new, or a copy took its place
-                self.close()
-                self._fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-                self._inode = os.fstat(self._fd).st_ino
-            size = os.fstat(self._fd).st_size
-            if size == read:
-                return None
-            os.fdatasync(self._fd)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise JournalError(
-                f"can't be synced: {error.strerror}", where=self._path, remedy="mend the disk, then resume the job"
-            ) from error
-        return size
-
-    def read(self, mark: Mark | None, limit: int) -> Iterator[Portion]:
-        """The records between a mark and the limit; from the beginning if the mark does not fit the file."""
+    def read(self, mark: Mark | None) -> Iterator[Portion]:
+        """The records behind a mark, as far as the file goes now; from the beginning if the mark does not fit it."""
+        limit = self._synced(mark.end if mark is not None else 0)
+        if limit is None:
+            return
         try:
             reader = Reader(self._fd, self._path)
         except HeaderTornError:
@@ -164,6 +147,28 @@ class _File:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = self._inode = -1
+
+    def _synced(self, read: int) -> int | None:
+        """Its length after everything up to there was synced; None when it has not grown beyond `read`."""
+        try:
+            named = os.stat(self._path)
+            if self._fd < 0 and named.st_size == read:
+                return None
+            if named.st_ino != self._inode:  # new, or a copy took its place
+                self.close()
+                self._fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                self._inode = os.fstat(self._fd).st_ino
+            size = os.fstat(self._fd).st_size
+            if size == read:
+                return None
+            os.fdatasync(self._fd)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise JournalError(
+                f"can't be synced: {error.strerror}", where=self._path, remedy="mend the disk, then resume the job"
+            ) from error
+        return size
 
 
 def _listed(journal_dir: str) -> list[SegmentFile]:

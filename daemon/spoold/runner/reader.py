@@ -78,6 +78,10 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Batch).decode
 
 
+class ReaderGone(SourceError):  # noqa: N818 - not the source's fault, perhaps: it is read anew
+    """The process that reads the source ended."""
+
+
 class Reader:
     """The batches of a source, from a process of its own.
 
@@ -158,8 +162,8 @@ class Reader:
         """End the process, whatever it does."""
         self.aide.end()
 
-    def _died(self) -> SourceError:
-        return SourceError(
+    def _died(self) -> ReaderGone:
+        return ReaderGone(
             f"the process that reads the source ended: {_end_of(self.aide.pid)}",
             where=self._where,
             remedy="job.log may say more; resume the job when it is mended",

@@ -16,6 +16,10 @@ from spoold.errors import CheckpointError, SpooldError
 from spoold.runner.keeper import Kind
 
 
+class KeeperGone(CheckpointError):  # noqa: N818 - not the store's fault: it is kept anew
+    """The process that keeps the store ended."""
+
+
 class Store:
     """The line to the process that keeps the store (`runner/keeper.py`).
 
@@ -23,7 +27,10 @@ class Store:
         ready: it is open, and was told all that the journal said when it began.
         start: where the source of a new journal begins, if the store keeps a place; known when ready.
         asked: looks without an answer yet.
+        known: the number of the newest poke whose part of the journal the store knows.
         settled: nothing was poked or asked to be settled since it had told everything, durably.
+        lapses: times that claims expired since they could not be renewed. What was claimed before and is not begun has
+            to be asked for again: another host may have taken it.
         away: why it can't be used now; None while it can.
         error: why it can't be used any more; nothing comes after that.
     """
@@ -35,7 +42,9 @@ class Store:
         self._told = 0  # pokes and wishes to settle, each of which undoes `settled`
         self.ready = False
         self.start: dict[str, Any] | None = None
+        self.known = 0
         self.settled = False
+        self.lapses = 0
         self.away: str | None = None
         self.error: SpooldError | None = None
 
@@ -57,7 +66,7 @@ class Store:
         for kind, body in self._aide.channel.arrived():
             self._take(Kind(kind), body)
         if self._aide.channel.closed and self.error is None:
-            self.error = CheckpointError(
+            self.error = KeeperGone(
                 "the process that keeps the checkpoint ended", where="checkpoint", remedy="see job.log for why"
             )
 
@@ -80,11 +89,12 @@ class Store:
         """Give back what was claimed and will not be run."""
         self._send(Kind.RELEASE, list(ids))
 
-    def poke(self) -> None:
-        """Say that the journal grew."""
+    def poke(self) -> int:
+        """Say that the journal grew; the number that `known` has when the store knows of it."""
         self._told += 1
         self.settled = False
-        self._send(Kind.POKE)
+        self._send(Kind.POKE, self._told)
+        return self._told
 
     def settle(self) -> None:
         """Ask that everything in the journal be told now, durably; `settled` is true when it was."""
@@ -123,12 +133,16 @@ class Store:
                 self.ready, self.start = True, said
             case Kind.FOUND:
                 self._answers.append((self._waiting.popleft(), [Found(code) for code in said]))
+            case Kind.KNOWN:
+                self.known = said
             case Kind.SETTLED:
                 self.settled = said == self._told
             case Kind.AWAY:
                 self.away = said
             case Kind.BACK:
                 self.away = None
+            case Kind.LAPSED:
+                self.lapses += 1
             case Kind.FATAL:
                 what, where, remedy = said
                 self.error = CheckpointError(what, where=where, remedy=remedy)

@@ -22,7 +22,10 @@ MOST_HELD: Final = 10_000
 PORTION: Final = 1000
 """Ids in a question."""
 AHEAD: Final = 2
-"""Questions on their way at once."""
+"""Questions asked before their answers are needed."""
+QUICK_AHEAD: Final = 8
+"""The same where so many answers are used up within QUICK seconds; what is claimed is then soon begun."""
+QUICK: Final = 0.4
 
 
 class Vetting:
@@ -47,6 +50,8 @@ class Vetting:
         self._open: deque[Items] = deque()
         self._held: Items = ([], [], [], None)
         self._again_at = 0.0
+        self._lapses = 0
+        self._taken: deque[float] = deque(maxlen=QUICK_AHEAD)
         self.elsewhere = 0
         self.notes: list[Note] = []
 
@@ -70,6 +75,7 @@ class Vetting:
         self._ask(size)
         if not self._open:
             return None
+        self._taken.append(monotonic())
         items = self._open.popleft()
         if len(items[0]) > size:
             self._open.appendleft(part_of(items, size, len(items[0])))
@@ -82,7 +88,9 @@ class Vetting:
             self._offered.appendleft(self._held)
             self._held = ([], [], [], None)
         portion = min(size, PORTION) if self._shared else PORTION
-        while self._offered and len(self._asked) + len(self._open) < AHEAD:
+        quick = len(self._taken) == QUICK_AHEAD and monotonic() - self._taken[0] < QUICK
+        ahead = QUICK_AHEAD if quick else AHEAD
+        while self._offered and len(self._asked) + len(self._open) < ahead:
             items = self._offered.popleft()
             if len(items[0]) > portion:
                 self._offered.appendleft(part_of(items, portion, len(items[0])))
@@ -91,7 +99,11 @@ class Vetting:
             self._store.ask(items[1])
 
     def _hear(self) -> None:
-        """Sort what was asked by the answers that came."""
+        """Sort what was asked by the answers that came; what a claim has expired of is asked for again."""
+        if self._lapses != self._store.lapses:
+            self._lapses = self._store.lapses
+            self._offered.extendleft(reversed(self._open))
+            self._open.clear()
         for _, found in self._store.answers():
             items = self._asked.popleft()
             held = [i for i, what in enumerate(found) if what is Found.HELD]

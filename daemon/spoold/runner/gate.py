@@ -1,0 +1,51 @@
+"""Where several hosts share a job, what a worker has done is believed when the store knows it, too.
+
+A worker gets its next items when its last ones are acknowledged. Here the acknowledgement waits until the shared store
+was told, so that of a host that dies others repeat what was in flight, and nothing that it had finished before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from spoold.core.events import Acked, Died, Event
+
+
+class Gate:
+    """Holds back what workers said.
+
+    Attributes:
+        is_open: it holds back nothing any more: the run ends.
+    """
+
+    def __init__(self) -> None:
+        self._held: deque[tuple[int, Event]] = deque()
+        self.is_open = False
+
+    def holds(self, event: Event, number: int) -> bool:
+        """Whether an event has to wait until the store knows what it was told with this number."""
+        if self.is_open or not isinstance(event, Acked | Died):
+            return False
+        if isinstance(event, Died) and not any(self._slot(held) == event.slot for _, held in self._held):
+            return False
+        self._held.append((number, event))
+        return True
+
+    @staticmethod
+    def _slot(event: Event) -> int:
+        assert isinstance(event, Acked | Died)
+        return event.slot
+
+    def told(self, number: int) -> list[Event]:
+        """The events that need not wait any longer, now that the store knows everything up to this number."""
+        found = []
+        while self._held and self._held[0][0] <= number:
+            found.append(self._held.popleft()[1])
+        return found
+
+    def open(self) -> list[Event]:
+        """Hold back nothing from now on; what was held."""
+        self.is_open = True
+        found = [event for _, event in self._held]
+        self._held.clear()
+        return found
