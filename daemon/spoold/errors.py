@@ -63,3 +63,7 @@ class CheckpointAway(CheckpointError):  # noqa: N818 (a condition to wait out)
 
 class CheckpointLost(CheckpointError):  # noqa: N818 (the state the store is in)
     """A checkpoint's store is not what it was: it has to be opened anew and told everything again."""
+
+
+class PluginError(SpooldError):
+    """A source, checkpoint or engine of another distribution can't be used."""

@@ -1,13 +1,22 @@
-"""Finds sources and checkpoint stores by the name a manifest gives."""
+"""Finds sources, checkpoint stores and engines by the name a manifest gives: those built in first, then plug-ins."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from spoold import plugins
 from spoold.checkpoints.base import Checkpoint
-from spoold.errors import CheckpointError, SourceError
+from spoold.errors import CheckpointError, PluginError, SourceError
 from spoold.sources.base import Source
+
+if TYPE_CHECKING:
+    import selectors
+
+    from spoold.core.spec import JobSpec
+    from spoold.engines.base import Engine, Host
+    from spoold.journal.segment import Segment
 
 SOURCES: Final = {
     "jsonl": "spoold.sources.jsonl:JsonlSource",
@@ -28,6 +37,30 @@ CHECKPOINTS: Final = {
     "redis": "spoold.checkpoints.redis:RedisCheckpoint",
 }
 """Stores beside the journal, which always is (`type: journal`)."""
+ENGINES: Final = {
+    "local": "spoold.engines.local:LocalEngine",
+}
+
+Group = Literal["sources", "checkpoints", "engines"]
+
+_BUILT_IN: Final[dict[Group, frozenset[str]]] = {
+    "sources": frozenset(SOURCES),
+    "checkpoints": frozenset((*CHECKPOINTS, "journal")),
+    "engines": frozenset(ENGINES),
+}
+_SOURCE_NEEDS: Final = ("natural_ids", "unique", "own_json", "foreign", "stat", "batches", "describe")
+_CHECKPOINT_NEEDS: Final = (
+    *("shared", "lapses", "identity", "open", "look", "record", "generation", "note", "level", "start"),
+    *("flush", "release", "renew", "close"),
+)
+_ENGINE_NEEDS: Final = (
+    *("spawn", "send", "recall", "grant", "retire", "room", "draining", "kill_all", "sync", "expire"),
+)
+
+
+def plugin_names(group: Group) -> list[str]:
+    """The names that plug-ins add; what is built in can't be replaced. Reads metadata, imports no plug-in."""
+    return [name for name in plugins.names(group) if name not in _BUILT_IN[group]]
 
 
 def make_source(options: dict[str, Any], cwd: str) -> Source:
@@ -35,14 +68,20 @@ def make_source(options: dict[str, Any], cwd: str) -> Source:
 
     Raises:
         SourceError: there is no such type, or its options are wrong.
+        PluginError: it is a plug-in's, which can't be used.
     """
-    kind = options.get("type")
-    try:
-        module, _, name = SOURCES[str(kind)].partition(":")
-    except KeyError:
-        raise SourceError(f"there is no source {kind!r}", remedy=f"use one of {', '.join(SOURCES)}") from None
-    made: Source = getattr(import_module(module), name).from_options(options, cwd)
-    return made
+    kind = str(options.get("type"))
+
+    def make(found: Any) -> Source:
+        made: Source = found.from_options(options, cwd)
+        return made
+
+    if kind in SOURCES:
+        return make(_built_in(SOURCES[kind]))
+    plugin = plugins.load("sources", kind)
+    if plugin is None:
+        raise SourceError(f"there is no source {kind!r}", remedy=_choice("sources"))
+    return plugin.make(make, _SOURCE_NEEDS)
 
 
 def make_checkpoint(options: dict[str, Any], *, job: str, cwd: str) -> Checkpoint:
@@ -50,13 +89,54 @@ def make_checkpoint(options: dict[str, Any], *, job: str, cwd: str) -> Checkpoin
 
     Raises:
         CheckpointError: there is no such type, or its options are wrong.
+        PluginError: it is a plug-in's, which can't be used.
     """
-    kind = options.get("type")
-    try:
-        module, _, name = CHECKPOINTS[str(kind)].partition(":")
-    except KeyError:
-        raise CheckpointError(
-            f"there is no checkpoint {kind!r}", remedy=f"use journal or one of {', '.join(CHECKPOINTS)}"
-        ) from None
-    made: Checkpoint = getattr(import_module(module), name).from_options(options, job, cwd)
-    return made
+    kind = str(options.get("type"))
+
+    def make(found: Any) -> Checkpoint:
+        made: Checkpoint = found.from_options(options, job, cwd)
+        return made
+
+    if kind in CHECKPOINTS:
+        return make(_built_in(CHECKPOINTS[kind]))
+    plugin = plugins.load("checkpoints", kind)
+    if plugin is None:
+        raise CheckpointError(f"there is no checkpoint {kind!r}", remedy=_choice("checkpoints"))
+    return plugin.make(make, _CHECKPOINT_NEEDS)
+
+
+def make_engine(
+    spec: JobSpec, host: Host, selector: selectors.BaseSelector, lock: int, segment_of: Callable[[int], Segment]
+) -> Engine:
+    """The engine that a job's `engine` names; a plug-in's class is called with these arguments.
+
+    Args:
+        spec: of the job.
+        host: the runner, which is told what happens.
+        selector: the runner's, which calls `key.data(mask)` for what is ready.
+        lock: descriptor of the job's lock, to be held by every process that runs items.
+        segment_of: the journal segment of a slot.
+
+    Raises:
+        PluginError: there is none of this name, or it can't be used.
+    """
+
+    def make(found: Any) -> Engine:
+        made: Engine = found(spec, host, selector, lock, segment_of)
+        return made
+
+    if spec.engine in ENGINES:
+        return make(_built_in(ENGINES[spec.engine]))
+    plugin = plugins.load("engines", spec.engine)
+    if plugin is None:
+        raise PluginError(f"there is no engine {spec.engine!r}", remedy=_choice("engines"))
+    return plugin.make(make, _ENGINE_NEEDS)
+
+
+def _built_in(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _choice(group: Group) -> str:
+    return f"use one of {', '.join([*sorted(_BUILT_IN[group]), *plugin_names(group)])}"

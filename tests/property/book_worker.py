@@ -26,13 +26,18 @@ class Truth:
     failed: bool = False
 
 
+Lane = tuple[list[int], set[int], list[Ending], int]
+"""Of one chunk: begun, written, endings and acked, as in `Worker`."""
+
+
 @dataclass
 class Worker:
     """A process, with what it has on its hands.
 
     Attributes:
         inbox: its chunks, the one at hand first.
-        begun: positions begun and not ended.
+        lanes: the state of the chunks that it runs at the same time as the one at hand.
+        begun: positions of the chunk at hand begun and not ended.
         written: those of the chunk at hand whose attempt has its last record.
         endings: of them, those that did not end ok and were not told.
         acked: items of the chunk at hand that were told.
@@ -45,6 +50,7 @@ class Worker:
     waits: bool = False
     starved: bool = False
     inbox: list[b.Chunk] = field(default_factory=list)
+    lanes: dict[int, Lane] = field(default_factory=dict)
     begun: list[int] = field(default_factory=list)
     written: set[int] = field(default_factory=set)
     endings: list[Ending] = field(default_factory=list)
@@ -52,6 +58,27 @@ class Worker:
     life: int = 0
     failures: int = 0
     credit: int = 0
+
+    def turn(self, lanes: int) -> None:
+        """Take another of the first chunks in hand; the one at hand stays begun."""
+        count = min(lanes, len(self.inbox))
+        if count > 1:
+            self.lanes[self.inbox[0].key] = self.begun, self.written, self.endings, self.acked
+            self.inbox[:count] = [*self.inbox[1:count], self.inbox[0]]
+            self.take_in_hand()
+
+    def take_in_hand(self) -> None:
+        """Go on with the first chunk."""
+        found = self.lanes.pop(self.inbox[0].key, None) if self.inbox else None
+        self.begun, self.written, self.endings, self.acked = found or ([], set(), [], 0)
+
+    def open_lanes(self) -> list[tuple[b.Chunk, Lane]]:
+        """Every chunk, and how far it is."""
+        at_hand = self.begun, self.written, self.endings, self.acked
+        return [
+            (chunk, at_hand if i == 0 else self.lanes.get(chunk.key, ([], set(), [], 0)))
+            for i, chunk in enumerate(self.inbox)
+        ]
 
     def unbegun(self) -> list[int]:
         """Items of the chunk at hand that were not begun."""

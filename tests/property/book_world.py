@@ -266,7 +266,7 @@ class World:
         space = self.book.rate._space
         assert space is not None
         for back, at in enumerate(reversed(self.starts), 1):
-            assert back <= (self.now - at + LATE) / space + 1 + 1e-6, "too many at a time"
+            assert back <= (self.now - at + LATE) / space + self.book.batch + 1e-6, "too many at a time"
 
     # ------------------------------------------------------------------ the processes
 
@@ -355,9 +355,8 @@ class World:
         self.events.append(b.Acked(slot, chunk.key, done, last, spent, told, waits=waits, fatal=fatal))
         worker.acked = done
         if last:
-            worker.written -= set(chunk.ns)
-            worker.acked = 0
             worker.inbox.pop(0)
+            worker.take_in_hand()
 
     def die(self, slot: int, cause: b.Cause, luck: float = 0.5, doubt: int = 0, saved: bytes | None = None) -> None:
         """The process ends; its journal tells what it had done, and what it had begun.
@@ -370,18 +369,20 @@ class World:
             saved: what the first of them saved.
         """
         worker = self.workers.pop(slot)
-        unacked = [n for chunk in worker.inbox for n in chunk.ns][worker.acked :]
-        endings = tuple(worker.endings)
-        settled = frozenset(n for n in unacked if n in worker.written and self.items[n].ends)
-        doubtful = set(worker.begun) if self.at_most_once else set(worker.begun[doubt - 1 : doubt])
+        lanes = worker.open_lanes()
+        begun = [n for _, lane in lanes for n in lane[0]]
+        endings = tuple(ending for _, lane in lanes for ending in lane[2])
+        unacked = [n for chunk, lane in lanes for n in chunk.ns[lane[3] :] if n in lane[1]]
+        settled = frozenset(n for n in unacked if self.items[n].ends)
+        doubtful = set(begun) if self.at_most_once else set(begun[doubt - 1 : doubt])
         pasts = {}
-        if saved is not None and worker.begun and worker.begun[0] not in doubtful:
-            pasts[worker.begun[0]] = replace_past(self.items[worker.begun[0]].past, saved=saved)
-        self.running -= set(worker.begun)
+        if saved is not None and begun and begun[0] not in doubtful:
+            pasts[begun[0]] = replace_past(self.items[begun[0]].past, saved=saved)
+        self.running -= set(begun)
         if worker.retired and not worker.loaded:
             cause = b.Cause.OURS
         why = dict.fromkeys(doubtful, "it was killed")
-        self.events.append(b.Died(slot, settled, tuple(worker.begun), "killed", cause, endings, why, pasts, luck))
+        self.events.append(b.Died(slot, settled, tuple(begun), "killed", cause, endings, why, pasts, luck))
 
     # ------------------------------------------------------------------ time
 

@@ -52,6 +52,8 @@ class BookMachine(RuleBasedStateMachine):
         rate=st.none() | st.none() | st.sampled_from([0.5, 30.0, 250.0]),
         at_most_once=st.sampled_from([False, False, True]),
         several=st.booleans(),
+        lanes=st.sampled_from([1, 1, 2, 3]),
+        batch=st.sampled_from([1, 1, 1, 4]),
         most=st.sampled_from([2, 10_000]),
         odd=st.dictionaries(st.integers(0, 40), st.sampled_from(["malformed", "waits", "starved"]), max_size=5),
     )
@@ -70,14 +72,19 @@ class BookMachine(RuleBasedStateMachine):
         rate: float | None,
         at_most_once: bool,
         several: bool,
+        lanes: int,
+        batch: int,
         most: int,
         odd: dict[int, str],
     ) -> None:
         """A run, perhaps one that goes on where another died, and of whose items something is known."""
         waiting.MOST = most  # type: ignore[misc]
+        several = several or lanes > 1
         book = b.Book(
             wanted=wanted,
             poison=poison,
+            lanes=lanes,
+            batch=batch,
             policy=policy,
             recycle=Recycling(items=recycle),
             failures=FailureCount(FailureLimits() if several else limits),
@@ -170,6 +177,12 @@ class BookMachine(RuleBasedStateMachine):
         for _ in range(count):
             if slot in self.startable():
                 self.world.go_on(slot)
+
+    @precondition(lambda self: self.world.book.lanes > 1 and self.loaded())
+    @rule(number=NUMBER)
+    def turn(self, number: int) -> None:
+        """A worker goes on with another of the chunks that it runs at once."""
+        self.world.workers[self.pick(number, self.loaded())].turn(self.world.book.lanes)
 
     @precondition(lambda self: self.busy())
     @rule(number=NUMBER, which=NUMBER, seconds=st.sampled_from([0.0, 1e-4, 0.01, 1.0]))

@@ -18,7 +18,7 @@ from spoold.checkpoints.base import Found
 if TYPE_CHECKING:
     import redis
 
-LEASE = 0.6
+LEASE = 1.0
 IDS = [str(k) for k in range(20)]
 Host = Callable[..., Keeping]
 
@@ -89,7 +89,7 @@ def test_a_dead_hosts_claims_expire(host: Host) -> None:
     """After its lease, others get what it held; while it lives they never do."""
     a, b = host("a", process=True), host("b")
     a.look(IDS)
-    until = time.monotonic() + 1.5 * LEASE
+    until = time.monotonic() + 1.2 * LEASE
     while time.monotonic() < until:
         assert found(b, IDS, Found.OPEN) == []
     assert a.process is not None

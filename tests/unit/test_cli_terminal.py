@@ -77,6 +77,12 @@ def test_the_report_has_its_figures(content: dict[str, Any]) -> None:
         assert words in text.replace("2.0/s", "2/s")
 
 
+def test_a_command_is_shown_as_one_would_type_it(content: dict[str, Any]) -> None:
+    """Arguments with blanks are quoted."""
+    text = drawn(terminal.report(content | {"handler": ["sh", "-c", "wc -l", "{id}"]}))
+    assert "sh -c 'wc -l' '{id}'" in text
+
+
 def test_nothing_that_users_wrote_is_markup_or_an_escape(content: dict[str, Any]) -> None:
     """Ids, messages and errors are shown escaped, in every table."""
     for what in (terminal.report(content), terminal.jobs([job(error=NASTY)]), terminal.kinds(content["failures"])):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -27,6 +28,10 @@ _STYLES: Final = {
     "cancelled": "red",
 }
 _SLOWEST: Final = 5
+_COUNTS: Final = (
+    *("total", "already_done", "ok", "failed", "skipped"),
+    *("quarantined", "in_doubt", "duplicates", "elsewhere"),
+)
 Row = dict[str, Any]
 
 
@@ -104,19 +109,12 @@ def _figures(content: Row) -> Iterable[tuple[str, Text]]:
         yield "because", text(content["error"], limit=2000)
     if content.get("source"):
         yield "source", text(content["source"])
-    if content.get("handler"):
-        yield "handler", text(content["handler"])
-    for name in (
-        "total",
-        "already_done",
-        "ok",
-        "failed",
-        "skipped",
-        "quarantined",
-        "in_doubt",
-        "duplicates",
-        "elsewhere",
-    ):
+    handler = content.get("handler")
+    if isinstance(handler, list):
+        yield "command", text(shlex.join(handler))
+    elif handler:
+        yield "handler", text(handler)
+    for name in _COUNTS:
         count = content.get(name, 0)
         if count or name in ("total", "ok", "failed"):
             yield name.replace("_", " "), Text("?" if count is None else f"{count:,}")
