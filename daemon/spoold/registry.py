@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -106,7 +106,12 @@ def make_checkpoint(options: dict[str, Any], *, job: str, cwd: str) -> Checkpoin
 
 
 def make_engine(
-    spec: JobSpec, host: Host, selector: selectors.BaseSelector, lock: int, segment_of: Callable[[int], Segment]
+    spec: JobSpec,
+    host: Host,
+    selector: selectors.BaseSelector,
+    lock: int,
+    segment_of: Callable[[int], Segment],
+    others: Callable[[], Iterable[int]],
 ) -> Engine:
     """The engine that a job's `engine` names; a plug-in's class is called with these arguments.
 
@@ -116,13 +121,14 @@ def make_engine(
         selector: the runner's, which calls `key.data(mask)` for what is ready.
         lock: descriptor of the job's lock, to be held by every process that runs items.
         segment_of: the journal segment of a slot.
+        others: pids of children of the runner that are no workers.
 
     Raises:
         PluginError: there is none of this name, or it can't be used.
     """
 
     def make(found: Any) -> Engine:
-        made: Engine = found(spec, host, selector, lock, segment_of)
+        made: Engine = found(spec, host, selector, lock, segment_of, others)
         return made
 
     if spec.engine in ENGINES:

@@ -29,7 +29,8 @@ def fault(item_id: str, ledger: str) -> None:
     """Hang in the middle of the item STALL, the first time, until somebody kills this; crash in the item CRASH."""
     if item_id == os.environ.get("STALL") and not os.path.exists(f"{ledger}.stalled"):
         with open(f"{ledger}.stalled", "w"):
-            signal.pause()
+            while True:
+                signal.pause()
     if item_id == os.environ.get("CRASH"):
         os.kill(os.getpid(), signal.SIGSEGV)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
+from spoold.core.plugin import OrPlugin, PluginOptions
 from spoold.core.units import DURATION_PATTERN, parse_duration
 from spoold.core.values import Duration, Part, Text
 
@@ -77,6 +78,6 @@ class RedisCheckpoint(Part):
 
 
 Checkpoint = Annotated[
-    JournalCheckpoint | SqliteCheckpoint | JsonCheckpoint | OffsetCheckpoint | RedisCheckpoint,
-    Field(discriminator="type"),
+    JournalCheckpoint | SqliteCheckpoint | JsonCheckpoint | OffsetCheckpoint | RedisCheckpoint | PluginOptions,
+    OrPlugin("checkpoints"),
 ]

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_va
 from pydantic_core import PydanticCustomError
 
 from spoold.core.checkpoint import Checkpoint, JournalCheckpoint
+from spoold.core.plugin import LOCAL, Name, engine_name
 from spoold.core.rules import Failures, Recycle, Retry
 from spoold.core.source import Source
 from spoold.core.template import parse
@@ -93,6 +94,8 @@ class Manifest(Part):
     """Items started a second (100/s), a minute (100/m) or an hour (100/h), by all workers together. Default: any."""
     checkpoint: Checkpoint = JournalCheckpoint()
     """Where progress is kept."""
+    engine: Annotated[Name, AfterValidator(engine_name)] = LOCAL
+    """Where items run: `local`, as processes of this machine, or what a plug-in brings."""
     priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
     """Higher first among queued jobs."""
     after: list[Annotated[str, Field(pattern=_AFTER_PATTERN)]] = Field(default=[])

@@ -36,7 +36,7 @@ class OrPlugin:
     def __init__(self, group: str) -> None:
         self._group = group
 
-    def __get_pydantic_core_schema__(self, union: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:  # noqa: PLW3201 - pydantic's name
+    def __get_pydantic_core_schema__(self, union: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         models = [model for model in get_args(union) if model is not PluginOptions]
         known = [name for model in models for name in get_args(model.model_fields["type"].annotation)]
         built_in = handler.generate_schema(Annotated[_union(models), Field(discriminator="type")])
@@ -55,7 +55,7 @@ class OrPlugin:
             choose, built_in, serialization=core_schema.plain_serializer_function_ser_schema(_plain)
         )
 
-    def __get_pydantic_json_schema__(  # noqa: PLW3201 - pydantic's name
+    def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         found = handler(schema)
@@ -71,7 +71,7 @@ class OrPlugin:
         return found
 
 
-def engine(value: str, info: ValidationInfo) -> str:
+def engine_name(value: str, info: ValidationInfo) -> str:
     """Checks the name of an engine.
 
     Raises:

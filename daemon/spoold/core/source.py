@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from spoold.core.plugin import OrPlugin, PluginOptions
 from spoold.core.values import DOTTED, Char, Part, Text
 
 Callable = Annotated[str, Field(pattern=rf"^{DOTTED}:{DOTTED}$", max_length=512)]
@@ -123,6 +124,7 @@ Source = Annotated[
     | ParquetSource
     | SqlSource
     | PagesSource
-    | StreamSource,
-    Field(discriminator="type"),
+    | StreamSource
+    | PluginOptions,
+    OrPlugin("sources"),
 ]

@@ -21,6 +21,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
         concurrency: items that one worker has in flight at once.
         batch: items that the handler gets at once, at most; 1: it gets an item, not a list.
         checkpoint: where else doneness lives: its `type` and options.
+        engine: where items run.
         timeout: of one attempt; None: it may take for ever.
         memory: of one worker with everything it starts, beyond what an empty one needs; None: as much as there is.
         at_most_once: an item that began and has no outcome is never run again by itself.
@@ -55,6 +56,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     command: list[str] | None = None
     concurrency: int = 1
     batch: int = 1
+    engine: str = "local"
     checkpoint: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "journal"})
     retry: RetryPolicy = RetryPolicy()
     failures: FailureLimits = FailureLimits()

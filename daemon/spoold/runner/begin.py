@@ -41,6 +41,10 @@ _IDS: Final = re.compile(
 """An item's final record, from its beginning: a result may contain what looks like one."""
 
 
+_PASSWORD: Final = re.compile(r"(://[^/:@\s]*:)[^/@\s]*@")
+"""In a url: it is nobody's business, and a new one makes no other source."""
+
+
 class Beginning:
     """What a run starts from.
 
@@ -108,7 +112,11 @@ class Beginning:
 
     def identity(self, spec: JobSpec) -> dict[str, Any]:
         """What the journal keeps, to recognise the source by."""
-        return {"spec": spec.source, "id": spec.id, "stat": self.stat}
+        source = {
+            name: _PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value
+            for name, value in spec.source.items()
+        }
+        return {"spec": source, "id": spec.id, "stat": self.stat}
 
     @staticmethod
     def _of_this_generation(history: History, event: str) -> JobRecord | None:

@@ -29,7 +29,7 @@ from spoold.journal.failure import RecordGoneError, SegmentBroken, SegmentFull
 from spoold.journal.history import History
 from spoold.journal.replay import replay
 from spoold.journal.seal import drop_seal
-from spoold.registry import SOURCES, make_checkpoint, make_source
+from spoold.registry import ENGINES, SOURCES, make_checkpoint, make_source
 from spoold.runner import finish
 from spoold.runner.begin import Beginning, last, lives
 from spoold.runner.company import Company
@@ -61,7 +61,7 @@ class Lost(Exception):  # noqa: N818 - the runner leaves, and is started again
 
 def warm_up() -> None:
     """Import once what every runner needs, for the processes forked from here."""
-    for place in SOURCES.values():
+    for place in (*SOURCES.values(), *ENGINES.values()):
         import_module(place.partition(":")[0])
 
 

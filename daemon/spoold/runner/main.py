@@ -24,11 +24,11 @@ from spoold.core.pace import SHORT, Pace
 from spoold.core.rate import Rate
 from spoold.core.spec import JobSpec
 from spoold.engines.base import Engine
-from spoold.engines.local import LocalEngine
 from spoold.journal.failure import SegmentFull
 from spoold.journal.folder import segment_name
 from spoold.journal.format import FINAL
 from spoold.journal.history import History
+from spoold.registry import make_engine
 from spoold.runner.begin import Beginning, lives, quiet
 from spoold.runner.company import Company
 from spoold.runner.feeder import Feeder
@@ -66,7 +66,7 @@ class Runner:
         self.changed = beginning.changed
         self.timers = sched.scheduler(monotonic, lambda _: None)  # it is only asked what is due
         self.selector = selectors.DefaultSelector()
-        self.engine: Engine = LocalEngine(
+        self.engine: Engine = make_engine(
             spec, self, self.selector, company.lock, ledger.segment_of, company.aides.pids
         )
         journal, now = f"{spec.directory}/journal", monotonic()

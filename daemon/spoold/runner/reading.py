@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from spoold.core.spec import JobSpec
 from spoold.engines.aide import Aides
+from spoold.registry import SOURCES
 from spoold.runner.lookahead import Lookahead
 from spoold.runner.reader import Reader
 from spoold.runner.vigil import Vigil
@@ -108,5 +109,6 @@ class ReadingApart:
 
 
 def reading_of(spec: JobSpec, source: Source, aides: Aides, vigil: Vigil) -> Reading:
-    """How that source is read."""
-    return ReadingApart(spec, source, aides, vigil) if source.foreign else ReadingHere(source)
+    """How that source is read; a plug-in's is foreign code, whatever it says."""
+    foreign = source.foreign or spec.source["type"] not in SOURCES
+    return ReadingApart(spec, source, aides, vigil) if foreign else ReadingHere(source)

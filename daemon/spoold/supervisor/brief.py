@@ -61,6 +61,7 @@ def brief(manifest: Manifest, config: Config, *, job: str, directory: str, spool
         pythonpath=[os.path.join(folder, path) for path in manifest.pythonpath],
         venv=os.path.join(folder, manifest.venv) if manifest.venv else None,
         preload=False,
+        engine=manifest.engine,
         poison=manifest.poison,
         load_timeout=manifest.load_timeout,
         sync=config.sync,

@@ -12,6 +12,7 @@ from spoold.core.manifest import Manifest
 from spoold.core.text import printable
 from spoold.core.units import format_size
 from spoold.errors import ManifestError
+from spoold.registry import plugin_names
 from spoold.spool import valid_job
 from spoold.supervisor.mistakes import first_mistake
 from spoold.supervisor.strict_yaml import load
@@ -48,7 +49,7 @@ def parse(data: bytes, name: str, *, limits: Limits, stem: str | None = None, wo
     if not named:
         value = {"job": stem_of(name) if stem is None else stem, **value}
     try:
-        manifest = Manifest.model_validate(value)
+        manifest = Manifest.model_validate(value, context=plugin_names)
     except ValidationError as error:
         raise _refusal(error, positions, shown, named=named) from None
     _check_limits(manifest, limits, workers, positions, shown)

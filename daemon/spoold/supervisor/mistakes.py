@@ -102,6 +102,10 @@ def _mistake(detail: ErrorDetails, model: type[BaseModel], positions: Positions)
             path = (*path, "type")
             what = f"unknown type '{printable(str(context['tag']), 60)}' of {shown}"
             remedy = _nearest(str(context["tag"]), known) or f"use one of {', '.join(known)}"
+        case "unknown_name":
+            context = detail["ctx"]
+            what = f"unknown {shown} '{printable(str(context['name']), 60)}'"
+            remedy = _nearest(str(context["name"]), context["known"].split(", ")) or f"use one of {context['known']}"
         case kind if kind in _KINDS:
             expected, remedy = _KINDS[kind]
             what = f"{shown} must be {expected}, found {describe(detail['input'])}"

@@ -1,0 +1,1 @@
+"""A source, a checkpoint and an engine for spoold."""
