@@ -200,3 +200,18 @@ def slow(item: Thing) -> int:
     note(str(number))
     time.sleep(0.01)
     return number
+
+
+async def one(item: Thing) -> int:
+    """Note that it runs, and take 20 ms."""
+    note(str(item["id"]))
+    await asyncio.sleep(0.02)
+    return int(item["id"])
+
+
+def many(items: list[Thing]) -> list[int]:
+    """Note that they run, and take 1 ms each."""
+    for item in items:
+        note(str(item["id"]))
+        time.sleep(0.001)
+    return [item["id"] for item in items]

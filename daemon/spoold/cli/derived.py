@@ -76,6 +76,7 @@ def _summary(spool: Spool, directory: JobDir) -> dict[str, Any]:
     row = state.job_row(spool, directory.name)
     history = _history(directory)
     standing = Standing(history, total=row["total"], duplicates=row["duplicates"])
+    standing.counts.elsewhere = row["elsewhere"]
     counts = standing.final() if row["state"] in state.ENDED else standing.counts
     about = {name: row[name] for name in ("job", "state", "error", "started")} | {"run": history.run}
     lives = [one.t for one in history.jobs if one.event == "started"]
