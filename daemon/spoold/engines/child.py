@@ -11,7 +11,7 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import setproctitle
 
@@ -33,26 +33,14 @@ from spoold.worker.outcome import make_room, shown
 from spoold.worker.output import Current, TaskCurrent, capture
 from spoold.worker.ration import Ration
 from spoold.worker.recorder import Recorder
+from spoold.worker.station import Station
 from spoold.worker.wire import Kind
+
+if TYPE_CHECKING:
+    from spoold.worker.concurrent import ConcurrentWorker
 
 OWN_DESCRIPTORS: Final = 500
 """Descriptors of ours start here, out of the way of a handler's closerange or a careless open."""
-
-
-class _AnyWorker(Protocol):
-    def __init__(
-        self,
-        spec: JobSpec,
-        slot: int,
-        handler: Handler,
-        line: Line,
-        recorder: Recorder,
-        account: Account,
-        current: Current,
-        /,
-    ) -> None: ...
-
-    def run(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -98,19 +86,19 @@ def be_worker(birth: Birth) -> NoReturn:
         channel.send(Kind.LOADED, b"")
         recorder = Recorder(segment, channel, birth.line)
         account = Account(spec, handler, recorder, birth.line, streams, ration)
-        _kind(spec, handler)(spec, birth.slot, handler, birth.line, recorder, account, current).run()
+        _worker(Station(spec, birth.slot, handler, birth.line, recorder, account, current)).run()
         code = 0
     finally:
         process.exit_now(code)
 
 
-def _kind(spec: JobSpec, handler: Handler) -> type[_AnyWorker]:
+def _worker(station: Station) -> Worker | BatchWorker | ConcurrentWorker:
     """The worker that calls a handler as it wants to be called."""
-    if handler.loop is not None:
+    if station.handler.loop is not None:
         from spoold.worker.concurrent import ConcurrentWorker  # noqa: PLC0415 - only there an event loop is needed
 
-        return ConcurrentWorker
-    return BatchWorker if spec.batch > 1 else Worker
+        return ConcurrentWorker(station)
+    return BatchWorker(station) if station.spec.batch > 1 else Worker(station)
 
 
 def part_from(runner: int) -> None:

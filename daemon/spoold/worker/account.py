@@ -193,7 +193,8 @@ class Account:
     def flush_streams(self) -> None:
         """Send what was printed without a newline."""
         for stream in self._streams:
-            stream.end_item()
+            if stream.pending:
+                stream.end_item()
 
     # ------------------------------------------------------------------ the runner
 

@@ -8,43 +8,29 @@ from __future__ import annotations
 from time import perf_counter
 
 from spoold.core.chunk import Chunk
-from spoold.core.spec import JobSpec
-from spoold.worker.account import Account
-from spoold.worker.call import Handler
 from spoold.worker.calls import Arguments, Call, Calls, Reply
 from spoold.worker.deadline import Deadline
-from spoold.worker.line import STOP, Lane, Line
+from spoold.worker.line import STOP, Lane
 from spoold.worker.main import ACK_EVERY
-from spoold.worker.output import Current
-from spoold.worker.recorder import Recorder
+from spoold.worker.station import Station
 from spoold.worker.wire import Kind
 
 
 class BatchWorker:
     """One slot's worker, from its first chunk to its last."""
 
-    def __init__(
-        self,
-        spec: JobSpec,
-        slot: int,
-        handler: Handler,
-        line: Line,
-        recorder: Recorder,
-        account: Account,
-        current: Current,
-    ) -> None:
+    def __init__(self, station: Station) -> None:
+        spec = station.spec
         self.batch = spec.batch
         self.sync = spec.sync
-        self.handler = handler
-        self.line = line
-        self.lane = Lane(line, 0)
-        self.recorder = recorder
-        self.account = account
-        self.current = current
-        self.deadline = Deadline(spec.timeout, line)
-        self.calls = Calls(
-            spec, slot, line, recorder, account, wants_context=handler.wants_context, shield=self.deadline.shield
-        )
+        self.handler = station.handler
+        self.line = station.line
+        self.lane = Lane(self.line, 0)
+        self.recorder = station.recorder
+        self.account = station.account
+        self.current = station.current
+        self.deadline = Deadline(spec.timeout, self.line)
+        self.calls = Calls(station, self.deadline.shield)
 
     def run(self) -> None:
         """Until the runner closes the channel."""

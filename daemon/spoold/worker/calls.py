@@ -19,16 +19,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from spoold.core.chunk import Chunk
-from spoold.core.spec import JobSpec
 from spoold.system.process import exit_now
 from spoold.worker import outcome
-from spoold.worker.account import Account, Attempt
+from spoold.worker.account import Attempt
 from spoold.worker.context import Item
-from spoold.worker.line import Line
 from spoold.worker.notes import Shield
 from spoold.worker.outcome import ResultError
 from spoold.worker.ration import LEAST
-from spoold.worker.recorder import Recorder
+from spoold.worker.station import Station
 from spoold.worker.steer import Fatal, RetryLater, Skip
 
 _to_json = msgspec.json.encode
@@ -50,24 +48,15 @@ Call = Generator[Arguments, Reply, None]
 class Calls:
     """Makes the calls of one worker."""
 
-    def __init__(
-        self,
-        spec: JobSpec,
-        slot: int,
-        line: Line,
-        recorder: Recorder,
-        account: Account,
-        *,
-        wants_context: bool,
-        shield: Shield = nullcontext,
-    ) -> None:
-        self._spec = spec
-        self._slot = slot
-        self._line = line
-        self._recorder = recorder
-        self._account = account
-        self._listed = spec.batch > 1
-        self._wants_context = wants_context
+    def __init__(self, station: Station, shield: Shield = nullcontext) -> None:
+        """Make them at a station; `shield` holds up the end of an attempt's time while it is noted."""
+        self._spec = station.spec
+        self._slot = station.slot
+        self._line = station.line
+        self._recorder = station.recorder
+        self._account = station.account
+        self._listed = station.spec.batch > 1
+        self._wants_context = station.handler.wants_context
         self._shield = shield
         self._log = logging.getLogger("handler")
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from spoold.core.template import Template, parse
+from spoold.core.template import parse
 from spoold.errors import HandlerError
 from spoold.system.process import describe_status
 from spoold.worker.context import Item
@@ -64,12 +64,12 @@ class Command:
             HandlerError: there is no such program.
             ValueError: an argument's braces make no sense.
         """
-        self._templates = [parse(argument) for argument in command]
+        templates = [parse(argument) for argument in command]
+        name = templates[0].fixed
+        self._program = None if name is None else find_program(name)
+        self._arguments = [one if one.fields else _encoded(one.texts[0]) for one in templates]
         self._limit = result_limit
         self._launcher = Launcher(timed=timed)
-        name = self._templates[0].fixed
-        self._program = None if name is None else find_program(name)
-        self._fixed = None if any(one.fields for one in self._templates) else [_fixed(one) for one in self._templates]
 
     def __call__(self, item: Any, ctx: Item) -> str | None:
         """Run it for one item.
@@ -83,7 +83,7 @@ class Command:
             ResultError: its output is too much, or not UTF-8.
             TryAgain: it says that it may succeed the next time.
         """
-        argv = self._fixed or self._arguments(item, ctx)
+        argv = self._argv(item, ctx)
         output, complaint = _Output(self._limit), _Complaint()
         try:
             path = self._program or find_program(os.fsdecode(argv[0]))
@@ -96,11 +96,11 @@ class Command:
             raise _failure(status, complaint.end())
         return output.text()
 
-    def _arguments(self, item: Any, ctx: Item) -> list[bytes]:
+    def _argv(self, item: Any, ctx: Item) -> list[bytes]:
         def known(name: str) -> object:
             return getattr(ctx, name)
 
-        return [template.fill(item, known).encode(errors="surrogateescape") for template in self._templates]
+        return [one if isinstance(one, bytes) else _encoded(one.fill(item, known)) for one in self._arguments]
 
 
 class _Output:
@@ -167,8 +167,8 @@ def find_program(name: str) -> str:
     raise HandlerError("the file is not executable", where=where, remedy=remedy)
 
 
-def _fixed(template: Template) -> bytes:
-    return template.texts[0].encode(errors="surrogateescape")
+def _encoded(argument: str) -> bytes:
+    return argument.encode(errors="surrogateescape")
 
 
 def _not_started(error: NotStartedError) -> Exception:

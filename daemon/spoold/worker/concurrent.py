@@ -11,14 +11,10 @@ import inspect
 from time import monotonic_ns, perf_counter
 
 from spoold.core.chunk import Chunk
-from spoold.core.spec import JobSpec
-from spoold.worker.account import Account
-from spoold.worker.call import Handler
 from spoold.worker.calls import Arguments, Call, Calls, Reply
-from spoold.worker.line import STOP, Lane, Line, lanes
+from spoold.worker.line import STOP, Lane, lanes
 from spoold.worker.main import ACK_EVERY
-from spoold.worker.output import Current
-from spoold.worker.recorder import Recorder
+from spoold.worker.station import Station
 from spoold.worker.steer import ItemTimeout
 from spoold.worker.wire import Kind, decode_chunk
 
@@ -29,26 +25,18 @@ Mark = tuple[int, int]
 class ConcurrentWorker:
     """One slot's worker, from its first chunk to its last."""
 
-    def __init__(
-        self,
-        spec: JobSpec,
-        slot: int,
-        handler: Handler,
-        line: Line,
-        recorder: Recorder,
-        account: Account,
-        current: Current,
-    ) -> None:
+    def __init__(self, station: Station) -> None:
+        spec = station.spec
         self.batch = spec.batch
         self.sync = spec.sync
         self.timeout = spec.timeout
-        self.handler = handler
-        self.line = line
-        self.lanes = lanes(line)
-        self.recorder = recorder
-        self.account = account
-        self.current = current
-        self.calls = Calls(spec, slot, line, recorder, account, wants_context=handler.wants_context)
+        self.handler = station.handler
+        self.line = station.line
+        self.lanes = lanes(self.line)
+        self.recorder = station.recorder
+        self.account = station.account
+        self.current = station.current
+        self.calls = Calls(station)
         self.chunks: asyncio.Queue[Chunk] = asyncio.Queue()
         self.go = asyncio.Event()
         self.over = asyncio.Event()

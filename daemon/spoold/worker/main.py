@@ -15,19 +15,16 @@ from time import perf_counter, time
 import msgspec
 
 from spoold.core.chunk import Chunk, Past
-from spoold.core.spec import JobSpec
 from spoold.journal.format import ok_payload
 from spoold.system.process import exit_now
 from spoold.worker import outcome
-from spoold.worker.account import Account, Attempt
-from spoold.worker.call import Handler
+from spoold.worker.account import Attempt
 from spoold.worker.context import Item
 from spoold.worker.deadline import Deadline
-from spoold.worker.line import BEGUN, STOP, Line, begun_word
+from spoold.worker.line import BEGUN, STOP, begun_word
 from spoold.worker.notes import Notes
-from spoold.worker.output import Current
 from spoold.worker.ration import LEAST
-from spoold.worker.recorder import Recorder
+from spoold.worker.station import Station
 from spoold.worker.wire import Kind
 
 ACK_EVERY = 0.1
@@ -40,28 +37,20 @@ _from_json = msgspec.json.decode
 class Worker:
     """One slot's worker, from its first chunk to its last."""
 
-    def __init__(
-        self,
-        spec: JobSpec,
-        slot: int,
-        handler: Handler,
-        line: Line,
-        recorder: Recorder,
-        account: Account,
-        current: Current,
-    ) -> None:
+    def __init__(self, station: Station) -> None:
+        spec = station.spec
         self.job = spec.job
         self.sync = spec.sync
         self.result_limit = spec.result_limit
         self.at_most_once = spec.at_most_once
-        self.slot = slot
-        self.handler = handler
-        self.recorder = recorder
-        self.account = account
-        self.line = line
-        self.deadline = Deadline(spec.timeout, line)
+        self.slot = station.slot
+        self.handler = station.handler
+        self.recorder = station.recorder
+        self.account = station.account
+        self.line = station.line
+        self.deadline = Deadline(spec.timeout, self.line)
         self.timed = spec.timeout is not None
-        self.current = current
+        self.current = station.current
         self.log = logging.getLogger("handler")
         self.notes: Notes | None = None
         self.doubt: str | None = None

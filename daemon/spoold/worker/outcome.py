@@ -71,6 +71,8 @@ def _longest_text(value: Any) -> int:
 def encode_error(error: BaseException, *, kind: str | None = None) -> bytes:
     """{"type","message","traceback"} as JSON; the traceback starts below spoold's own frames."""
     below = error.__traceback__.tb_next if error.__traceback__ else None
+    while below is not None and str(below.tb_frame.f_globals.get("__name__")).startswith("spoold."):
+        below = below.tb_next  # all of them, where the handler is a program
     try:
         text = "".join(traceback.format_exception(type(error), error, below))
     except Exception as second:  # noqa: BLE001 - an exception may raise anything while it is shown

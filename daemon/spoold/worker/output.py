@@ -52,6 +52,7 @@ class LabelledStream(io.TextIOBase):
     """`sys.stdout` or `sys.stderr` of a worker.
 
     Attributes:
+        pending: by item, what was written without a newline.
         buffer: takes bytes, which become text as far as they are UTF-8; the rest is shown escaped.
     """
 
@@ -59,7 +60,7 @@ class LabelledStream(io.TextIOBase):
         self._descriptor = descriptor
         self._level = level
         self._current = current
-        self._pending: dict[str | None, str] = {}
+        self.pending: dict[str | None, str] = {}
         self.buffer: io.RawIOBase = _Bytes(self)
 
     @property
@@ -83,19 +84,19 @@ class LabelledStream(io.TextIOBase):
     def write(self, text: str, /) -> int:
         """Send every whole line."""
         item_id = self._current.id
-        *lines, rest = (self._pending.pop(item_id, "") + text).split("\n")
+        *lines, rest = (self.pending.pop(item_id, "") + text).split("\n")
         if len(rest) > LINE_CAP:
             lines.append(rest)
             rest = ""
         if rest:
-            self._pending[item_id] = rest
+            self.pending[item_id] = rest
         for line in lines:
             send_line(self._descriptor, self._level, item_id, line)
         return len(text)
 
     def end_item(self) -> None:
         """Send what the item left without a newline."""
-        if self._pending and (line := self._pending.pop(self._current.id, "")):
+        if line := self.pending.pop(self._current.id, ""):
             send_line(self._descriptor, self._level, self._current.id, line)
 
 
