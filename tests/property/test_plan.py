@@ -18,6 +18,7 @@ from pyroaring import BitMap
 
 from spoold.core.chunk import Past
 from spoold.journal.index import Done, Known
+from spoold.runner.choice import Choice
 from spoold.runner.given import Bad, Carried, Doubtful, Kept, State
 from spoold.runner.plan import Plan
 from spoold.runner.reading import ReadingHere
@@ -65,10 +66,12 @@ class Journal:
         return Plan(
             ReadingHere(source),
             identifier(None, source),
-            skip=BitMap(set(self.ids()) - again),
-            vetted=BitMap(self.failed | set(self.bad)),
-            seen=BitMap([crc32(item_id.encode()) for item_id in self.ids().values()]),
-            known_by_id=self.known if self.before or self.doubted or self.begun else None,
+            Choice(
+                skip=BitMap(set(self.ids()) - again),
+                vetted=BitMap(self.failed | set(self.bad)),
+                seen=BitMap([crc32(item_id.encode()) for item_id in self.ids().values()]),
+                known_by_id=self.known if self.before or self.doubted or self.begun else None,
+            ),
             recorded=self.recorded,
         )
 

@@ -17,6 +17,7 @@ from spoold.core.rate import Rate
 from spoold.core.spec import JobSpec
 from spoold.journal.history import History
 from spoold.journal.index import Known
+from spoold.runner.choice import Choice
 from spoold.runner.feeder import Feeder
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
@@ -95,11 +96,13 @@ def begin(journal: Journal, *ids: object, damaged: tuple[int, ...] = (), **more:
     plan = Plan(
         ReadingHere(source),
         identifier(None, source),
-        skip=history.done | history.settled | history.in_doubt,
-        vetted=history.failed | history.in_doubt | history.noted | BitMap(history.open),
-        seen=history.ids,
+        Choice(
+            skip=history.done | history.settled | history.in_doubt,
+            vetted=history.failed | history.in_doubt | history.noted | BitMap(history.open),
+            seen=history.ids,
+            known_by_id=more.pop("known_by_id", None),
+        ),
         recorded=lambda _: {},
-        known_by_id=more.pop("known_by_id", None),
     )
     deaths = {n: attempt.deaths for n, attempt in history.open.items() if attempt.deaths}
     book = b.Book(wanted=1, poison=2, deaths=deaths, slots={0: b.Slot(0, b.SlotState.READY)}, now=NOW, **more)

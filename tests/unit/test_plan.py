@@ -14,6 +14,7 @@ from pyroaring import BitMap
 from spoold.errors import SourceError
 from spoold.journal.index import Done, Known
 from spoold.runner import plan as planning
+from spoold.runner.choice import Choice, Lookup
 from spoold.runner.given import Bad, Items, Kept, State
 from spoold.runner.plan import Plan
 from spoold.runner.reading import ReadingHere
@@ -34,10 +35,10 @@ def make(source: Source, *, skip: tuple[int, ...] = (), seen: tuple[str, ...] | 
         "skip": BitMap(skip),
         "vetted": BitMap(),
         "seen": None if seen is None else BitMap([crc32(item_id.encode()) for item_id in seen]),
-        "recorded": lambda _: {},
-        **more,
+        **{name: more.pop(name) for name in ("vetted", "only", "known_by_id") if name in more},
     }
-    return Plan(ReadingHere(source), identifier(None, source), **options)
+    recorded = more.pop("recorded", lambda _: {})
+    return Plan(ReadingHere(source), identifier(None, source), Choice(**options), recorded=recorded, **more)
 
 
 def inline(*ids: object) -> ItemsSource:
@@ -203,7 +204,7 @@ def test_a_malformed_record_that_is_settled_is_not_noted_again(tmp_path: Path) -
     assert not [note for note in plan.notes if isinstance(note, Bad)]
 
 
-def done_before(**results: bytes | None) -> planning.Lookup:
+def done_before(**results: bytes | None) -> Lookup:
     """An index of what was done before the source changed."""
     return lambda item_id: Known(Done("ok", results[item_id])) if item_id in results else None
 

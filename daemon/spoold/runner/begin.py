@@ -26,6 +26,7 @@ from spoold.journal.index import IdIndex
 from spoold.journal.recollect import relevant
 from spoold.journal.replay import read_headers
 from spoold.journal.scan import Reader, reading
+from spoold.runner.choice import Choice
 from spoold.runner.ledger import Ledger
 from spoold.runner.place import resumption
 from spoold.runner.plan import Plan
@@ -170,18 +171,21 @@ class Beginning:
         only = None
         if spec.only is not None and not _began_its_generation(history, journal, spec.job):
             only = BitMap(history.open) if spec.only == "resolved" else failed - history.settled
-        return Plan(
-            self.reading,
-            identify,
-            vetting=vetting,
+        choice = Choice(
             skip=history.done | history.settled | history.in_doubt | self.passed,
-            resumption=self.resumption,
             vetted=failed | history.in_doubt | history.noted | BitMap(history.open),
             seen=None if identify.unique else history.ids,
             only=only,
             known_by_id=index.lookup if index is not None else None,
+        )
+        return Plan(
+            self.reading,
+            identify,
+            choice,
             recorded=lambda ids: find_recorded(journal, history.gen, ids),
+            vetting=vetting,
             known=(whole.fields["items"], whole.fields["duplicates"]) if whole else None,
+            resumption=self.resumption,
         )
 
 

@@ -1,9 +1,8 @@
 """What is still to run: the source's records, less what is done, each id once.
 
-The plan reads a batch ahead and holds no more. Duplicates are recognised by a 32-bit hash of the id: a hit may be
-another id with the same hash, so the item is set aside by its position, and at the source's end, when everything else
-is settled, the ids set aside are compared with those in the journal, at most `PASS` at a time. Only then is it known
-whether an item is a duplicate or has to run.
+The plan reads a batch ahead and holds no more. Which of its records run, `choice` says. What that sets aside, because
+it may be a duplicate, is compared with the ids in the journal at the source's end, when everything else is settled, at
+most `PASS` at a time. Only then is it known whether an item is a duplicate or has to run.
 """
 
 from __future__ import annotations
@@ -11,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Final
-from zlib import crc32
 
 from pyroaring import BitMap
 
 from spoold.errors import SourceError
-from spoold.journal.index import Known
-from spoold.runner.given import Bad, Carried, Doubtful, Items, Kept, Note, Page, State, part_of
+from spoold.runner.choice import Choice
+from spoold.runner.given import Items, Note, Page, State, part_of
 from spoold.runner.place import Resumption
 from spoold.runner.reader import Pending
 from spoold.runner.reading import Reading
@@ -32,7 +30,6 @@ PATIENCE: Final = 0.05
 """Seconds that one call may spend on passing over records that are done."""
 
 
-Lookup = Callable[[str], Known | None]
 Recorded = Callable[[dict[str, list[int]]], dict[str, int]]
 
 
@@ -47,45 +44,46 @@ class Plan:
         notes: what the runner writes before it sends what `take` gave.
     """
 
-    def __init__(  # noqa: PLR0913 - each of them decides which items run
+    def __init__(
         self,
         reading: Reading,
         identifier: Identifier,
+        choice: Choice,
         *,
-        vetting: Vetting | None = None,
-        skip: BitMap,
-        vetted: BitMap,
-        seen: BitMap | None,
-        only: BitMap | None = None,
-        known_by_id: Lookup | None = None,
         recorded: Recorded,
+        vetting: Vetting | None = None,
         known: tuple[int, int] | None = None,
         resumption: Resumption | None = None,
     ) -> None:
+        """Begin.
+
+        Args:
+            reading: of the source.
+            identifier: finds the ids of its records.
+            choice: says which of them run.
+            recorded: which ids another item has in the journal, and its position, of those given with their positions.
+            vetting: the way through a checkpoint's store, if there is one.
+            known: records and duplicates of a source that was read to its end and has not changed since.
+            resumption: where the reading goes on, if not at the beginning.
+        """
         self._reading = reading
         self._identifier = identifier
         place = (0, None) if resumption is None else resumption.place
         self._digest = Digest(place[0])
         self._resumption = resumption
-        self._skip = skip
-        self._vetted = vetted
-        self._seen = seen
-        self._only = only
-        self._last = only.max() if only else -1 if only is not None else None
-        self._known_by_id = known_by_id
+        self._choice = choice
         self._recorded = recorded
         self._batches = reading.ahead(place)
         self._vetting = vetting
         self._ahead: Items = ([], [], [], None)
         self._at = 0
-        self._aside = BitMap()
         self._end = False
         self.total: int | None
         self.total, self.duplicates = known or (None, 0)
         self.position = place[0]
-        if known is not None and len(skip) + self.duplicates >= known[0]:
+        if known is not None and choice.done + self.duplicates >= known[0]:
             self._end = True  # an unchanged source of which nothing is left need not be read
-        elif only is None:
+        elif choice.last is None:
             self.duplicates = 0  # counted again as they are met
         self.read_whole = False
         self.notes: list[Note] = []
@@ -125,7 +123,7 @@ class Plan:
         """Read on, if there is more to read; else why there is nothing now."""
         waiting = self._vetting is not None and len(self._vetting) > 0
         if self._end:
-            return State.WAIT if waiting else State.BARRIER if self._aside else State.END
+            return State.WAIT if waiting else State.BARRIER if self._choice.aside else State.END
         if self._vetting is not None and not self._vetting.hungry:
             return State.WAIT
         return None if self._read() else State.WAIT
@@ -145,11 +143,11 @@ class Plan:
         if not self._end:
             return None
         vetting = 0 if self._vetting is None else len(self._vetting)
-        return len(self._ahead[0]) - min(self._at, len(self._ahead[0])) + vetting + len(self._aside)
+        return len(self._ahead[0]) - min(self._at, len(self._ahead[0])) + vetting + len(self._choice.aside)
 
     def put_aside(self, n: int) -> None:
         """Take the item at `n` up again when everything else is settled, though it was given or left out before."""
-        self._aside.add(n)
+        self._choice.aside.add(n)
 
     def pass_barrier(self) -> None:
         """Everything given is settled: find out which of the items set aside are duplicates, take up the others.
@@ -159,16 +157,17 @@ class Plan:
             JournalError: the journal can't be read.
             Interrupted: an order to end the run came; nothing has changed.
         """
-        wanted = BitMap(list(_first(self._aside, PASS)))
+        wanted = BitMap(list(_first(self._choice.aside, PASS)))
         by_id: dict[str, list[int]] = {}
         for n, item_id, _, _ in self._again(wanted):
             by_id.setdefault(item_id, []).append(n)
         owners = self._recorded(by_id)
         new = BitMap([positions[0] for item_id, positions in by_id.items() if item_id not in owners])
         again = list(self._again(new)) if new else []
-        self._aside -= wanted
+        self._choice.aside -= wanted
         self.duplicates += sum(map(len, by_id.values())) - len(new)
-        found = [one for one in again if self._runs(*one)]
+        found = [one for one in again if self._choice.runs(*one)]
+        self._take_notes()
         with_lines = bool(found) and found[0][3] is not None
         self._ahead = (
             [n for n, _, _, _ in found],
@@ -194,7 +193,8 @@ class Plan:
 
     def _read(self) -> bool:
         """Plan the next batch; False if it has yet to come."""
-        batch = None if self._last is not None and self.position > self._last else self._batches.take()
+        last = self._choice.last
+        batch = None if last is not None and self.position > last else self._batches.take()
         if isinstance(batch, Pending):
             return False
         if batch is None:
@@ -211,10 +211,9 @@ class Plan:
             self._compare(batch, self._resumption)
         self.notes += self._digest.feed(batch.raws)
         self._ahead, self._at = ([], [], [], None), 0
-        done = self._skip.range_cardinality(batch.n, self.position) == len(batch.raws)
-        unwanted = self._only is not None and not self._only.range_cardinality(batch.n, self.position)
-        if not (done or unwanted):
-            self._ahead = self._choose(batch)
+        if self._choice.wants(batch.n, self.position):
+            self._ahead = self._choice.choose(batch, self._identifier.identify(batch))
+            self._take_notes()
         if self._batches.ended:
             self._see_end()
         elif self._ahead[0]:
@@ -241,107 +240,20 @@ class Plan:
     def _see_end(self) -> None:
         """There are no more records, or none that are wanted."""
         self._end = True
-        if self._last is None:
+        if self._choice.last is None:
             self.total = self.position
             self.read_whole = True
         self._mark()
+
+    def _take_notes(self) -> None:
+        self.notes += self._choice.notes
+        self._choice.notes = []
 
     def _mark(self) -> None:
         """Note the fingerprint of what was read, before any of it is sent."""
         partial = self._digest.mark()
         if partial is not None:
             self.notes.append(partial)
-
-    def _choose(self, batch: Batch) -> Items:
-        """The items of a batch that have to run."""
-        ids = self._identifier.identify(batch)
-        first = batch.n
-        chosen: list[int] | range = range(len(ids))
-        if self._skip.range_cardinality(first, self.position) or self._only is not None:
-            skip, only = self._skip, self._only
-            chosen = [i for i in chosen if first + i not in skip and (only is None or first + i in only)]
-        if any(type(item_id) is Fault for item_id in ids):
-            chosen = self._without_faults(batch, ids, chosen)
-        if self._known_by_id is not None:
-            chosen = self._without_kept(batch, ids, chosen)
-        if self._seen is not None:
-            chosen = self._without_duplicates(first, ids, chosen)
-        if len(chosen) == len(ids):
-            lines = None if batch.line_of(0) is None else [batch.line_of(i) or 0 for i in range(len(ids))]
-            return list(range(first, self.position)), list(map(str, ids)), batch.raws, lines
-        lines = None if batch.line_of(0) is None else [batch.line_of(i) or 0 for i in chosen]
-        return [first + i for i in chosen], [str(ids[i]) for i in chosen], [batch.raws[i] for i in chosen], lines
-
-    def _without_faults(self, batch: Batch, ids: list[str | Fault], chosen: list[int] | range) -> list[int]:
-        good = []
-        for i in chosen:
-            item_id = ids[i]
-            if isinstance(item_id, Fault):
-                self.notes.append(Bad(batch.n + i, batch.place(i), batch.raws[i], batch.line_of(i), item_id.reason))
-            else:
-                good.append(i)
-        return good
-
-    def _without_kept(self, batch: Batch, ids: list[str | Fault], chosen: list[int] | range) -> list[int]:
-        """Items known under their id before the source changed; each such record counts for one item only."""
-        assert self._known_by_id is not None
-        left = []
-        for i in chosen:
-            n, item_id = batch.n + i, str(ids[i])
-            known = self._known_by_id(item_id) if n not in self._vetted else None
-            if known is None:
-                left.append(i)
-            elif known.done is None and known.doubt is None:
-                left.append(i)
-                if known.past is not None:
-                    self.notes.append(Carried(n, item_id, known.past))
-            elif self._seen is not None and not self._new(item_id):
-                self._aside.add(n)
-            else:
-                self._note_known(n, item_id, batch.raws[i], batch.line_of(i), known)
-        return left
-
-    def _note_known(self, n: int, item_id: str, raw: bytes, line: int | None, known: Known) -> None:
-        """The item does not run: it is done, or in doubt."""
-        if known.done is not None:
-            self.notes.append(Kept(n, item_id, *known.done))
-        elif known.doubt is not None:
-            self.notes.append(Doubtful(n, item_id, raw, line, known.doubt))
-
-    def _runs(self, n: int, item_id: str, raw: bytes, line: int | None) -> bool:
-        """Whether an item that was set aside for its hash is to run; if it is known under its id, that is noted."""
-        known = self._known_by_id(item_id) if self._known_by_id is not None else None
-        if known is None:
-            return True
-        if known.past is not None and known.done is None and known.doubt is None:
-            self.notes.append(Carried(n, item_id, known.past))
-        self._note_known(n, item_id, raw, line, known)
-        return known.done is None and known.doubt is None
-
-    def _new(self, item_id: str) -> bool:
-        assert self._seen is not None
-        mark = crc32(item_id.encode(errors="surrogatepass"))
-        if mark in self._seen:
-            return False
-        self._seen.add(mark)
-        return True
-
-    def _without_duplicates(self, first: int, ids: list[str | Fault], chosen: list[int] | range) -> list[int] | range:
-        """Set aside what has a hash that was seen; positions with a record of their own were looked at before."""
-        assert self._seen is not None
-        hashes = [crc32(str(ids[i]).encode(errors="surrogatepass")) for i in chosen]
-        fresh = BitMap(hashes)
-        if len(fresh) == len(hashes) and self._seen.isdisjoint(fresh):
-            self._seen |= fresh
-            return chosen
-        left = []
-        for i, mark in zip(chosen, hashes, strict=True):
-            if mark in self._seen and first + i not in self._vetted:
-                self._aside.add(first + i)
-            else:
-                self._seen.add(mark)
-                left.append(i)
-        return left
 
 
 def _first(positions: BitMap, count: int) -> Iterator[int]:
