@@ -74,8 +74,12 @@ class Engine(Protocol):
     def kill_all(self) -> None:
         """End every worker now, for a reason that is not its item's."""
 
-    def sync(self) -> None:
-        """Make records durable that a worker busy with a long item has not synced itself."""
+    def sync(self) -> bool:
+        """Make records durable that a worker busy with a long item has not synced itself.
+
+        Returns:
+            Whether such a worker has new records, of which no ack may have told yet.
+        """
 
     def expire(self, now: float) -> float:
         """End workers that took longer to load than they may, or whose item takes longer, or uses too much memory.

@@ -159,11 +159,14 @@ class LocalEngine:
         for worker in self._workers.values():
             worker.kill(Cause.OURS)
 
-    def sync(self) -> None:
+    def sync(self) -> bool:
         """See Engine: the worker is in the item it was in the last time, and has records that it has not synced."""
+        found = False
         for worker in list(self._workers.values()):
             word = worker.line[0]
             size = worker.segment.written()
+            if word == worker.last_word and size > worker.seen:
+                worker.seen, found = size, True
             if word == worker.last_word and size > worker.line[SYNCED] and not worker.full:
                 try:
                     worker.segment.sync()
@@ -172,6 +175,7 @@ class LocalEngine:
                     continue
                 worker.line[SYNCED] = size
             worker.last_word = word
+        return found
 
     def expire(self, now: float) -> float:
         """See Engine."""

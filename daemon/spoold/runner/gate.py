@@ -22,11 +22,18 @@ class Gate:
         self._held: deque[tuple[int, Event]] = deque()
         self.is_open = False
 
-    def holds(self, event: Event, number: int) -> bool:
-        """Whether an event has to wait until the store knows what it was told with this number."""
+    def holds(self, event: Event, number: int, known: int) -> bool:
+        """Whether an event has to wait.
+
+        Args:
+            event: what happened.
+            number: what the store was told last, which the event may be of.
+            known: up to which number the store knows it.
+        """
         if self.is_open or not isinstance(event, Acked | Died):
             return False
-        if isinstance(event, Died) and not any(self._slot(held) == event.slot for _, held in self._held):
+        behind = any(self._slot(held) == event.slot for _, held in self._held)  # a worker's events keep their order
+        if not behind and (number <= known or isinstance(event, Died)):
             return False
         self._held.append((number, event))
         return True

@@ -225,7 +225,8 @@ class Runner:
     def happened(self, event: b.Event) -> None:
         """See Host."""
         self.held.heard(event)
-        if self.gate is None or not self.gate.holds(event, self.told_store):
+        known = 0 if self.mirror is None else self.mirror.store.known
+        if self.gate is None or not self.gate.holds(event, self.told_store, known):
             self.events.append(event)
         if isinstance(event, b.LoadFailed):
             self.log.error(event.error)
@@ -317,7 +318,8 @@ class Runner:
         """Make durable what nobody else does; a failed segment ends the run."""
         self.timers.enter(self.sync_every, 0, self.sync)
         self.ledger.sync()
-        self.engine.sync()
+        if self.engine.sync() and self.mirror is not None and self.mirror.shared:
+            self.told_store = self.mirror.store.poke()  # what was done before a long item need not wait for its end
         if self.broken_by is not None:
             raise Stopped(JobEvent.PAUSED, self.broken_by)
 
