@@ -32,7 +32,6 @@ from spoold.registry import make_engine
 from spoold.runner.begin import Beginning, lives, quiet
 from spoold.runner.company import Company
 from spoold.runner.feeder import Feeder
-from spoold.runner.gate import Gate
 from spoold.runner.held import HeldRecords
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
@@ -92,8 +91,6 @@ class Runner:
         self.orders = orders
         self.mirror = company.mirror
         self.reading = beginning.reading
-        self.gate = Gate() if self.mirror is not None and self.mirror.shared else None
-        self.told = self.told_store = 0
         self.room = Room(self.orders, log)
         self.broken_by: str | None = None
         self.held = HeldRecords(self.room, self.later, self.engine.room)
@@ -225,8 +222,7 @@ class Runner:
     def happened(self, event: b.Event) -> None:
         """See Host."""
         self.held.heard(event)
-        known = 0 if self.mirror is None else self.mirror.store.known
-        if self.gate is None or not self.gate.holds(event, self.told_store, known):
+        if self.mirror is None or not self.mirror.holds(event):
             self.events.append(event)
         if isinstance(event, b.LoadFailed):
             self.log.error(event.error)
@@ -237,7 +233,7 @@ class Runner:
         """See Host."""
         self.standing.recorded(status, positions)
         if self.mirror is not None and self.mirror.shared:
-            self.tell_store()
+            self.mirror.tell(self.standing.ran)
 
     def counted(self, tally: dict[str, Any]) -> None:
         """See Host."""
@@ -269,19 +265,12 @@ class Runner:
         """It had something to say: an answer, that it is away, or why it can't be used any more."""
         assert self.mirror is not None
         self.feeder.hear()
-        if self.gate is not None:
-            self.events += self.gate.told(self.mirror.store.known)
+        self.events += self.mirror.let_through()
         if isinstance(self.mirror.store.error, KeeperGone):
             self.feeder.lost = str(self.mirror.store.error)
             self.wanted(b.Close(b.Closing.DRAIN))
         elif self.mirror.store.error is not None:
             self.wanted(b.Close(b.Closing.FAIL, str(self.mirror.store.error)))
-
-    def tell_store(self) -> None:
-        """Let it know that the journal grew."""
-        if self.mirror is not None and self.standing.ran != self.told:
-            self.told = self.standing.ran
-            self.told_store = self.mirror.store.poke()
 
     # ------------------------------------------------------------------ what the supervisor wants
 
@@ -292,8 +281,8 @@ class Runner:
 
     def wanted(self, event: b.Event) -> None:
         """See Obeys."""
-        if self.gate is not None and isinstance(event, b.Close):
-            self.events += self.gate.open()
+        if self.mirror is not None and isinstance(event, b.Close):
+            self.events += self.mirror.open_gate()
         self.events.append(event)
 
     def resolve(self, item_id: str, outcome: str) -> None:
@@ -319,7 +308,7 @@ class Runner:
         self.timers.enter(self.sync_every, 0, self.sync)
         self.ledger.sync()
         if self.engine.sync() and self.mirror is not None and self.mirror.shared:
-            self.told_store = self.mirror.store.poke()  # what was done before a long item need not wait for its end
+            self.mirror.tell(self.standing.ran, more=True)  # what was done before a long item need not wait for its end
         if self.broken_by is not None:
             raise Stopped(JobEvent.PAUSED, self.broken_by)
 
@@ -332,7 +321,8 @@ class Runner:
         self.timers.enter(REPORT_EVERY, 1, self.report)
         self.news.tell()
         self.feeder.look_again()
-        self.tell_store()
+        if self.mirror is not None:
+            self.mirror.tell(self.standing.ran)
 
     def log_progress(self) -> None:
         """A line in job.log, again and again."""

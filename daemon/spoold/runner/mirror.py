@@ -1,4 +1,4 @@
-"""A job's checkpoint store during a run: told what the journal says, asked what may run, waited for when it is away."""
+"""A job's checkpoint store during a run: told what the journal says, waited for when it is away."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from contextlib import suppress
 from time import monotonic
 from typing import Final
 
+from spoold.core.events import Event
 from spoold.errors import SpooldError
+from spoold.runner.gate import Gate
 from spoold.runner.joblog import JobLog
 from spoold.runner.orders import Orders
 from spoold.runner.store import Store
@@ -32,6 +34,35 @@ class Mirror:
         self._orders = orders
         self._log = log
         self._away: str | None = None
+        self._gate = Gate() if shared else None
+        self._ran = self._told = 0
+
+    # ------------------------------------------------------------------ while workers work
+
+    def tell(self, ran: int, *, more: bool = False) -> None:
+        """Let the store know that the journal grew.
+
+        Args:
+            ran: items settled in this life.
+            more: there are records beside those that were counted.
+        """
+        if ran != self._ran or more:
+            self._ran = ran
+            self._told = self.store.poke()
+
+    def holds(self, event: Event) -> bool:
+        """Whether what a worker said has to wait until the store knows what it did."""
+        return self._gate is not None and self._gate.holds(event, self._told, self.store.known)
+
+    def let_through(self) -> list[Event]:
+        """What need not wait any longer."""
+        return [] if self._gate is None else self._gate.told(self.store.known)
+
+    def open_gate(self) -> list[Event]:
+        """The run ends: nothing waits any longer."""
+        return [] if self._gate is None else self._gate.open()
+
+    # ------------------------------------------------------------------ its state
 
     def watch(self, selector: selectors.BaseSelector, heard: Callable[[], None]) -> None:
         """Let a selector call `heard` when the store had something to say."""
