@@ -215,3 +215,12 @@ def many(items: list[Thing]) -> list[int]:
         note(str(item["id"]))
         time.sleep(0.001)
     return [item["id"] for item in items]
+
+
+async def nothing(item: Thing) -> None:
+    """Nothing, at once."""
+
+
+def lengths(items: list[Thing]) -> list[None]:
+    """Nothing for each."""
+    return [None] * len(items)

@@ -75,7 +75,7 @@ class ForkedWorker:
         self.full = False
         self.loaded = False
         self.load_error: str | None = None
-        self.last_word = 0
+        self.last_size = 0
         self.seen = segment.size()
         self._recent: Chunk | None = None
         self._acked_word = 0

@@ -160,21 +160,20 @@ class LocalEngine:
             worker.kill(Cause.OURS)
 
     def sync(self) -> bool:
-        """See Engine: the worker is in the item it was in the last time, and has records that it has not synced."""
+        """See Engine: since the last time the worker has written nothing, and has records that it has not synced."""
         found = False
         for worker in list(self._workers.values()):
-            word = worker.line[0]
             size = worker.segment.written()
-            if word == worker.last_word and size > worker.seen:
+            quiet, worker.last_size = size == worker.last_size, size
+            if quiet and size > worker.seen:
                 worker.seen, found = size, True
-            if word == worker.last_word and size > worker.line[SYNCED] and not worker.full:
+            if quiet and size > worker.line[SYNCED] and not worker.full:
                 try:
                     worker.segment.sync()
                 except SegmentBroken as error:
                     self._host.broken(worker.slot, str(error))
                     continue
                 worker.line[SYNCED] = size
-            worker.last_word = word
         return found
 
     def expire(self, now: float) -> float:
