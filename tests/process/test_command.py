@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
+import psutil
 from tests.daemon import Daemon, eventually
 
 TRANSIENT = "if [ -e mark-$0 ]; then echo better; else echo busy >&2; : > mark-$0; exit 75; fi"
@@ -13,6 +15,15 @@ TRANSIENT = "if [ -e mark-$0 ]; then echo better; else echo busy >&2; : > mark-$
 def texts(*values: Any) -> dict[str, Any]:
     """Items with an id and a text."""
     return {"type": "items", "items": [{"id": i, "text": text} for i, text in enumerate(values)]}
+
+
+def sleepers(daemon: Daemon, seconds: str) -> int:
+    """How many programs of the daemon sleep so long."""
+    found = 0
+    for process in daemon.processes():
+        with suppress(psutil.Error):
+            found += process.cmdline() == ["sleep", seconds]
+    return found
 
 
 def test_each_item_is_given_to_a_program(serving: Daemon) -> None:
@@ -39,6 +50,8 @@ def test_every_kind_of_end(serving: Daemon) -> None:
         4: ("result", "the program's output is not UTF-8 (byte 0); encode it as text"),
         6: ("ArgumentError", "the field 'text' of the item is null, and an argument is text or a number"),
     }
+    traceback = serving.failures("ends")[0]["error"]["traceback"]
+    assert traceback == "spoold.worker.command.CommandFailed: exit code 3: why\n"
 
 
 def test_75_is_tried_again(serving: Daemon) -> None:
@@ -62,7 +75,7 @@ def test_a_program_that_takes_too_long(serving: Daemon) -> None:
     ended = serving.finish("late", command=["sh", "-c", script], workers=1, timeout="300ms", source=texts(0, 1, 0, 0))
     assert (ended["counts"]["ok"], ended["counts"]["failed"]) == (3, 1)
     assert serving.failures("late")[0]["error"]["type"] == "TimeoutError"
-    assert not [one for one in serving.processes() if "987" in one.cmdline()]
+    assert sleepers(serving, "987") == 0
     assert "worker 0 ended" not in serving.job_log("late")
 
 
@@ -71,7 +84,7 @@ def test_what_a_program_leaves_behind(serving: Daemon) -> None:
     script = "pgrep -fc '^slee[p] 986' ; sleep 986 & setsid sleep 986 & exit 0"
     serving.finish("left", command=["sh", "-c", script], workers=1, source=texts(0, 1, 2))
     assert [row["result"] for row in serving.results("left")] == ["0\n", "0\n", "0\n"]
-    assert not [one for one in serving.processes() if "986" in one.cmdline()]
+    assert sleepers(serving, "986") == 0
 
 
 def test_a_program_that_is_not_there(serving: Daemon) -> None:
@@ -87,6 +100,19 @@ def test_braces_that_make_no_sense(serving: Daemon) -> None:
     serving.drop_text("braces.yaml", 'command: ["convert", "{path"]\nsource: {type: range, stop: 1}\n')
     reason = eventually(lambda: serving.rejected().get("braces.yaml"), "the rejection")
     assert "braces.yaml:1:22: `command[1]`: the '{' at character 1 is never closed" in reason
+
+
+def test_a_worker_that_is_killed(serving: Daemon) -> None:
+    """What the program of a killed worker does ends with it, before its item runs again."""
+    cwd = serving.folder / "orphan"
+    cwd.mkdir()
+    script = "pgrep -fc '^slee[p] 985'; [ -e began ] && exit; : > began; setsid sleep 985 & sleep 985"
+    serving.drop("orphan", command=["sh", "-c", script], cwd=str(cwd), workers=1, source=texts(0))
+    eventually(lambda: sleepers(serving, "985") == 2, "its program")
+    (worker,) = serving.titled("worker", "orphan")
+    worker.kill()
+    assert serving.wait_ended("orphan")["state"] == "succeeded"
+    assert [row["result"] for row in serving.results("orphan")] == ["0\n"]
 
 
 def test_a_kill_in_the_middle(daemon: Daemon) -> None:

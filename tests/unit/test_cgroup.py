@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spoold.system import memory
-from spoold.system.cgroup import Leaf, delegated, give_back
+from spoold.system.cgroup import Kills, Leaf, delegated, give_back
 
 MIB = 1 << 20
 LIMIT = 64 * MIB
@@ -293,3 +293,18 @@ def test_nothing_is_left_at_the_end(version_1: str) -> None:
         assert not os.path.exists(found)
 
     assert run(work) == 0
+
+
+def test_kills_are_counted_through_an_open_file(tmp_path: Path) -> None:
+    """Who asks often keeps the file open; if somebody closes it, the count still comes."""
+    events = tmp_path / "memory.events"
+    events.write_text("oom 1\noom_kill 0\n")
+    before = set(os.listdir("/proc/self/fd"))
+    kills = Kills(Leaf(str(tmp_path)))
+    assert kills.count() == 0
+    events.write_text("oom 1\noom_kill 2\n")
+    assert kills.count() == 2
+    (mine,) = (int(name) for name in set(os.listdir("/proc/self/fd")) - before)
+    assert mine >= 500
+    os.close(mine)
+    assert kills.count() == kills.count() == 2

@@ -14,7 +14,9 @@ from spoold.errors import CheckpointError
 from spoold.registry import CHECKPOINTS, make_checkpoint
 
 MODELS: dict[str, type[BaseModel]] = {
-    get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(get_args(Checkpoint)[0])
+    name: model
+    for model in get_args(get_args(Checkpoint)[0])
+    for name in get_args(model.model_fields["type"].annotation)
 }
 ADAPTER: TypeAdapter[BaseModel] = TypeAdapter(Checkpoint)
 LEAST: dict[str, dict[str, Any]] = {
@@ -92,5 +94,5 @@ def test_a_store_names_its_options() -> None:
     """Who calls it otherwise than by a manifest is told too."""
     with pytest.raises(CheckpointError, match="its options are path, name"):
         make_checkpoint({"type": "sqlite", "path": "p.db", "nmae": "x"}, job="demo", cwd="/")
-    with pytest.raises(CheckpointError, match="there is no checkpoint 'mongo'; use journal or one of sqlite"):
+    with pytest.raises(CheckpointError, match="there is no checkpoint 'mongo'; use one of journal, json"):
         make_checkpoint({"type": "mongo"}, job="demo", cwd="/")

@@ -97,6 +97,12 @@ def test_arguments() -> None:
     assert run("printf", "%s|", "{path}", "{n}", "{{}}", "", "{id}-{worker}", item=item) == "a b'$(c)*|1|{}||a-1-3|"
 
 
+def test_what_is_known_of_the_item_is_asked_for_where_it_is_named() -> None:
+    """Only a command that names the identity, or the like, has to be told of it."""
+    assert not Command(["echo", "{path}"], LIMIT, timed=False).wants_context
+    assert Command(["echo", "{path}-{attempt}"], LIMIT, timed=False).wants_context
+
+
 def test_an_argument_that_is_missing() -> None:
     """An item without the field fails, and nothing is run."""
     with pytest.raises(ArgumentError, match="no field 'path'"):

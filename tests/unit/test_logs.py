@@ -13,7 +13,7 @@ from loguru import logger
 
 from spoold.core.text import printable
 from spoold.runner.joblog import ITEM_CAP, JobLog
-from spoold.system.logs import LogFile, leave_logs
+from spoold.system.logs import LogFile, _foreign, leave_logs
 
 escape = partial(printable, limit=1000)
 
@@ -23,6 +23,7 @@ def _no_log_stays_open() -> Iterator[None]:
     """A test's log ends with it."""
     yield
     logger.remove()
+    _foreign._parents.clear()  # or a process that a later test forks would let go of them
 
 
 def test_a_line_of_text(tmp_path: Path) -> None:

@@ -159,6 +159,11 @@ def test_sources(source: dict[str, Any]) -> None:
          "x.yaml:4:10: `command`: a job has a `handler` or a `command`, not both, found a list"),
         ("command: [ls]\nsource: {type: range, stop: 1}\nbatch: 2\n",
          "x.yaml:3:8: `batch`: it is for a `handler`, and this job has a `command`, found the number 2"),
+        (LEAST + "checkpoint: {type: offset, path: x}\n",
+         "x.yaml:4:13: `checkpoint`: an offset is kept for a source of `pages`, found a mapping"),
+        (LEAST + "checkpoint: {type: redis, url: redis://h}\ndelivery: at-most-once\n",
+         ("x.yaml:4:13: `checkpoint`: what a dead host had begun runs again on another, so `delivery` can't be "
+          "at-most-once, found a mapping")),
         (LEAST + "retry: {atempts: 3}\n",
          "x.yaml:4:9: unknown key 'atempts' (and 1 more mistake); did you mean 'attempts'?"),
         (LEAST + "retry: {backoff: 1s}\n", "x.yaml:4:8: `retry.attempts` is missing; add it"),

@@ -12,7 +12,7 @@ from spoold.core.source import Source
 from spoold.registry import SOURCES, make_source
 
 MODELS: dict[str, type[BaseModel]] = {
-    get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(get_args(Source)[0])
+    name: model for model in get_args(get_args(Source)[0]) for name in get_args(model.model_fields["type"].annotation)
 }
 ADAPTER: TypeAdapter[BaseModel] = TypeAdapter(Source)
 

@@ -127,10 +127,12 @@ class Manifest(Part):
 
     @field_validator("checkpoint")
     @classmethod
-    def _of_pages(cls, value: Checkpoint, info: ValidationInfo) -> Checkpoint:
+    def _suits(cls, value: Checkpoint, info: ValidationInfo) -> Checkpoint:
         source = info.data.get("source")
         if value.type == "offset" and source is not None and source.type != "pages":
             raise ValueError("an offset is kept for a source of `pages`")
+        if value.type == "redis" and info.data.get("delivery") == "at-most-once":
+            raise ValueError("what a dead host had begun runs again on another, so `delivery` can't be at-most-once")
         return value
 
     @field_validator("params", "concurrency", "batch")

@@ -9,6 +9,7 @@ Formats: cgroups(7), and the kernel's cgroup-v1/memory.rst and cgroup-v2.rst.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 from contextlib import suppress
@@ -26,6 +27,9 @@ _LEAF: Final = "worker-"
 _LONGEST: Final = 200
 """Bytes of a leaf's name; the kernel takes 255."""
 _TRIES: Final = 4
+_OOM_KILL: Final = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
+_HIGH: Final = 500
+"""Descriptors that stay open beside foreign code start here."""
 _FEW: Final = 4096
 """Bytes that a file of counters has at most."""
 
@@ -158,9 +162,7 @@ class Leaf:
 
     def oom_kills(self) -> int:
         """How many kills the kernel has counted here because the limit was reached; it may count a process twice."""
-        text = _glance(f"{self.path}/memory.events") or _glance(f"{self.path}/memory.oom_control")
-        found = re.search(r"^oom_kill (\d+)$", text, re.MULTILINE)
-        return int(found[1]) if found else 0
+        return _kills(_read(f"{self.path}/memory.events") or _read(f"{self.path}/memory.oom_control"))
 
     def peak(self) -> int | None:
         """The most bytes that were ever in use; None where the kernel does not say."""
@@ -170,6 +172,27 @@ class Leaf:
     def remove(self) -> None:
         """Remove the group, once everything in it is reaped; one that is still in use stays."""
         _remove(self.path)
+
+
+class Kills:
+    """A leaf's `oom_kills` for who asks after each item: its file stays open, which takes a quarter of the time."""
+
+    def __init__(self, leaf: Leaf) -> None:
+        self._leaf = leaf
+        self._descriptor: int | None = None
+        for name in ("memory.events", "memory.oom_control"):
+            with suppress(OSError):
+                self._descriptor = _open_high(f"{leaf.path}/{name}")
+                break
+
+    def count(self) -> int:
+        """How many there were."""
+        if self._descriptor is not None:
+            try:
+                return _kills(os.fsdecode(os.pread(self._descriptor, _FEW, 0)))
+            except OSError:  # somebody closed what was not his
+                self._descriptor = None
+        return self._leaf.oom_kills()
 
 
 def _make(path: str) -> str:
@@ -219,16 +242,20 @@ def _read(path: str) -> str:
         return ""
 
 
-def _glance(path: str) -> str:
-    """As `_read`, for a file of a few lines that is asked for after each item: with few system calls."""
+def _kills(text: str) -> int:
+    found = _OOM_KILL.search(text)
+    return int(found[1]) if found else 0
+
+
+def _open_high(path: str) -> int:
+    """Open a file for reading, out of the way of foreign code that closes what it did not open.
+
+    Raises:
+        OSError: it can't be opened, or not there.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        return os.fsdecode(os.read(descriptor, _FEW))
-    except OSError:
-        return ""
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
     finally:
         os.close(descriptor)
 

@@ -76,8 +76,8 @@ class _Foreign:
     def use(self) -> None:
         """Take it."""
         self._used = True
-        for number in self._parents:
-            logger.remove(number)
+        while self._parents:
+            logger.remove(self._parents.pop())
 
 
 _foreign: Final = _Foreign()

@@ -83,7 +83,7 @@ def load_for(spec: JobSpec) -> Handler:
     """
     if spec.command is not None:
         command = Command(spec.command, spec.result_limit, timed=spec.timeout is not None)
-        return Handler(command, wants_context=True, transient=command.transient)
+        return Handler(command, wants_context=command.wants_context, transient=command.transient)
     assert spec.handler is not None
     handler = load(spec.handler, spec.params, spec.retry.on)
     if spec.concurrency > 1 and handler.loop is None:

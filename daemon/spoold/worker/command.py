@@ -8,11 +8,12 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
-from spoold.core.template import parse
+from spoold.core.template import KNOWN, parse
 from spoold.errors import HandlerError
 from spoold.system.process import describe_status
 from spoold.worker.context import Item
@@ -48,6 +49,7 @@ class Command:
 
     Attributes:
         transient: the exceptions after which an item may be tried again.
+        wants_context: an argument may ask for what is known of an item beside its fields.
     """
 
     transient: Final = (TryAgain,)
@@ -67,12 +69,17 @@ class Command:
         templates = [parse(argument) for argument in command]
         name = templates[0].fixed
         self._program = None if name is None else find_program(name)
+        self.wants_context = any(field in KNOWN for one in templates for field in one.fields)
         self._arguments = [one if one.fields else _encoded(one.texts[0]) for one in templates]
         self._limit = result_limit
         self._launcher = Launcher(timed=timed)
 
-    def __call__(self, item: Any, ctx: Item) -> str | None:
+    def __call__(self, item: Any, ctx: Item | None = None) -> str | None:
         """Run it for one item.
+
+        Args:
+            item: a JSON value.
+            ctx: where `wants_context` asks for it.
 
         Returns:
             Its standard output as it came; None if there was none.
@@ -96,10 +103,8 @@ class Command:
             raise _failure(status, complaint.end())
         return output.text()
 
-    def _argv(self, item: Any, ctx: Item) -> list[bytes]:
-        def known(name: str) -> object:
-            return getattr(ctx, name)
-
+    def _argv(self, item: Any, ctx: Item | None) -> list[bytes]:
+        known = partial(getattr, ctx)
         return [one if isinstance(one, bytes) else _encoded(one.fill(item, known)) for one in self._arguments]
 
 

@@ -71,36 +71,40 @@ class Launcher:
         """
         ours: list[int] = []
         theirs: list[int] = []
-        pid = 0
         try:
-            self._alarm(signal.SIG_BLOCK)
+            if self._timed:
+                _hold_alarm()
             pid = self._start(path, argv, data, ours, theirs)
+            return self._attend(pid, ours, out, err)
+        finally:
+            for descriptor in ours + theirs:
+                os.close(descriptor)
+            if self._timed:
+                _release_alarm()
+
+    def _attend(self, pid: int, ours: list[int], out: Sink, err: Sink) -> int:
+        """See a program through that was started, and leave nothing of it; its wait status."""
+        try:
             handle = os.pidfd_open(pid)
             ours.append(handle)
             exchange = _Exchange({ours[0]: out, ours[1]: err}, handle)
-            self._alarm(signal.SIG_UNBLOCK)
+            if self._timed:
+                _release_alarm()
             exchange.until_end()
-            self._alarm(signal.SIG_BLOCK)
+            if self._timed:
+                _hold_alarm()
             _, status = os.waitpid(pid, 0)
             pid = 0
             self._end_strays()
             exchange.take_rest()
         except BaseException:
             try:
-                self._alarm(signal.SIG_BLOCK)
+                if self._timed:
+                    _hold_alarm()
             finally:
                 self._kill(pid)
             raise
-        finally:
-            for descriptor in ours + theirs:
-                os.close(descriptor)
-            self._alarm(signal.SIG_UNBLOCK)
         return status
-
-    def _alarm(self, how: int) -> None:
-        """Let the end of an attempt's time raise, or hold it up."""
-        if self._timed:
-            signal.pthread_sigmask(how, _ALARM)
 
     def _start(self, path: str, argv: list[bytes], data: bytes, ours: list[int], theirs: list[int]) -> int:
         """Start it; `ours` gets the reading ends of its output and error, `theirs` its three streams.
@@ -173,6 +177,14 @@ class _Exchange:
                 return
             for descriptor, _ in ready:
                 self._sinks[descriptor](os.read(descriptor, READ))
+
+
+def _hold_alarm() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ALARM)
+
+
+def _release_alarm() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALARM)
 
 
 def _readable(data: bytes) -> int:

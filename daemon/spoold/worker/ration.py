@@ -10,7 +10,7 @@ from typing import Final
 
 from spoold.core.units import format_size
 from spoold.system import memory
-from spoold.system.cgroup import Leaf
+from spoold.system.cgroup import Kills, Leaf
 
 LEAST: Final = 0.001
 """Seconds below which no attempt can have used too much unnoticed."""
@@ -29,13 +29,13 @@ class Ration:
         """
         self._quota = quota
         self._bound = bound
-        self._leaf = leaf
+        self._kills = None if leaf is None else Kills(leaf)
         self._seen = bound
 
     def overdrawn(self) -> str | None:
         """Why the attempt that ended counts as one that ran out of memory; None if it does not."""
-        if self._leaf is not None:
-            killed = self._leaf.oom_kills() > 0
+        if self._kills is not None:
+            killed = self._kills.count() > 0
             return "a process that the handler had started was killed for want of memory" if killed else None
         peak = memory.peak()
         if peak <= self._seen:

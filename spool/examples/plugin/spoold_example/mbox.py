@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import msgspec
 
 from spoold.errors import SourceError
-from spoold.sources.base import Batch, cut, parse_options
+from spoold.sources.base import FAULT_BYTES, Batch, cut, parse_options
 
 _AT_ONCE = 64
 
@@ -53,8 +53,14 @@ class MboxSource:
         messages = islice(self._messages(), start, None)
         n = start
         while some := list(islice(messages, _AT_ONCE)):
-            raws = [msgspec.json.encode(_item(data)) for _, data in some]
-            yield from cut(Batch(n, raws, lines=[line for line, _ in some]))
+            batch = Batch(n, [], lines=[line for line, _ in some])
+            for index, (_, data) in enumerate(some):
+                try:
+                    batch.raws.append(msgspec.json.encode(_item(data)))
+                except Exception as error:  # noqa: BLE001 - whatever a message is, it ends no source
+                    batch.raws.append(msgspec.json.encode(data[:FAULT_BYTES].decode(errors="backslashreplace")))
+                    batch.faults[index] = f"{type(error).__name__}: {error}"
+            yield from cut(batch)
             n += len(some)
 
     def describe(self) -> str:

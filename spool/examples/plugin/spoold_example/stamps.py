@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from spoold.checkpoints.base import DONE, Checkpoint, Found, Outcome, parse_options, trouble
+from spoold.errors import CheckpointError, CheckpointLost
 
 EVERY = 1.0
 _LONGEST = 200
@@ -23,7 +24,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StampsCheckpoint(Checkpoint):
-    """Stamps that others can make, see and remove; what the Protocol has defaults for is left as it is."""
+    """Stamps that others can see and make; what the Protocol has defaults for is left as it is."""
 
     shared: ClassVar[bool] = False
 
@@ -42,12 +43,13 @@ class StampsCheckpoint(Checkpoint):
         return f"stamps {self._path}"
 
     def open(self, _run: int, /) -> bool:
-        """Make the folder; the stamps in it are as good as they were."""
+        """Make the folder; if it was there, the stamps in it are as good as they were."""
+        there = os.path.isdir(self._path)
         try:
             os.makedirs(self._path, exist_ok=True)
         except OSError as error:
             raise trouble(error, self._path) from None
-        return True
+        return there
 
     def look(self, ids: list[str]) -> list[Found]:
         """What is known of each id."""
@@ -61,7 +63,7 @@ class StampsCheckpoint(Checkpoint):
                     os.close(os.open(self._stamp(outcome.id), os.O_WRONLY | os.O_CREAT, 0o644))
                     self._dirty = True
         except OSError as error:
-            raise trouble(error, self._path) from None
+            raise self._trouble(error) from None
 
     def flush(self, *, must: bool) -> float:
         """Make the stamps durable, once a second: with their folder, since they hold nothing."""
@@ -81,12 +83,17 @@ class StampsCheckpoint(Checkpoint):
             finally:
                 os.close(folder)
         except OSError as error:
-            raise trouble(error, self._path) from None
+            raise self._trouble(error) from None
         self._dirty = False
         self._synced = monotonic()
 
+    def _trouble(self, error: OSError) -> CheckpointError:
+        if isinstance(error, FileNotFoundError):
+            return CheckpointLost("the folder was removed", where=self._path)  # made again, and told everything
+        return trouble(error, self._path)
+
     def _stamp(self, item_id: str) -> str:
         name = quote(item_id, safe=" @", errors="surrogatepass")
-        if len(name) > _LONGEST or name.startswith("."):
+        if not name or len(name) > _LONGEST or name.startswith("."):
             name = f"sha256-{sha256(item_id.encode(errors='surrogatepass')).hexdigest()}"
         return os.path.join(self._path, name)
