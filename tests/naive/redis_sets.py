@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 
+import redis
 from work import items, process  # type: ignore[import-not-found]  # beside this file
 
 
 def main(source: str, url: str) -> None:
     """Run what is not done yet and not claimed by another."""
-    import redis
-
     with redis.Redis.from_url(url) as client:
         for item in items(source):
             if client.sismember("batch:crm:done", item["id"]):

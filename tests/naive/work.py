@@ -6,7 +6,8 @@ leaves an effect that can be counted, and is where faults happen: a machine that
 
 from __future__ import annotations
 
-import itertools
+import asyncio
+import functools
 import json
 import os
 import signal
@@ -23,6 +24,12 @@ def process(item: Item) -> Item:
             file.write(f"{item['id']}\n")
         fault(item["id"], ledger)
     return {"id": item["id"], "length": len(item["text"])}
+
+
+async def call(item: Item) -> Item:
+    """The same, after waiting for a server."""
+    await asyncio.sleep(0)
+    return process(item)
 
 
 def fault(item_id: str, ledger: str) -> None:
@@ -44,4 +51,10 @@ def items(path: str) -> Iterator[Item]:
 
 def fetch(offset: int, limit: int) -> list[Item]:
     """A page of what the service at SOURCE has."""
-    return list(itertools.islice(items(os.environ["SOURCE"]), offset, offset + limit))
+    return service(os.environ["SOURCE"])[offset : offset + limit]
+
+
+@functools.cache
+def service(path: str) -> list[Item]:
+    """Everything that a service has."""
+    return list(items(path))

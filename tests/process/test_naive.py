@@ -8,86 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sqlite3
 import subprocess
-import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.daemon import Daemon, eventually, lines
+from tests.daemon import Daemon, eventually
 from tests.redis_server import RedisServer
-
-NAIVE = Path(__file__).parents[1] / "naive"
-COUNT = 300
-FAULT = 270
-Keys = dict[str, Any]
-
-
-def name(number: int) -> str:
-    """An item's id."""
-    return f"customer-{number:04d}"
-
-
-def export(path: Path, *ids: str) -> Path:
-    """A file of these items, of the first 300 if none is named."""
-    wanted = ids or tuple(map(name, range(COUNT)))
-    path.write_text("".join(f'{{"id": "{one}", "text": "what is known of {one}"}}\n' for one in wanted))
-    return path
-
-
-def ran(ledger: Path) -> Counter[str]:
-    """How often each item ran."""
-    return Counter(ledger.read_text().splitlines())
-
-
-def repeated(ledger: Path) -> list[str]:
-    """The items that ran more than once."""
-    return sorted(one for one, times in ran(ledger).items() if times > 1)
-
-
-class Script:
-    """One of the scripts, with a ledger of its own."""
-
-    def __init__(self, folder: Path, which: str, state: str | None = None) -> None:
-        self.which = which
-        self.ledger = folder / f"{which}.ledger"
-        self.state = state or str(folder / f"{which}.state")
-
-    def start(self, source: Path, **env: str) -> subprocess.Popen[str]:
-        """Start it."""
-        return subprocess.Popen(
-            [sys.executable, str(NAIVE / f"{self.which}.py"), str(source), self.state],
-            env={**os.environ, "LEDGER": str(self.ledger), **env},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, source: Path, **env: str) -> str:
-        """Run it to its end; the last line of its complaint, empty if it succeeded."""
-        process = self.start(source, **env)
-        complaint = process.communicate()[1].splitlines()
-        return complaint[-1] if process.returncode else ""
-
-    def stop_at_fault(self, source: Path) -> None:
-        """Run it, and kill it in the middle of an item."""
-        process = self.start(source, STALL=name(FAULT))
-        eventually(Path(f"{self.ledger}.stalled").exists, f"{self.which} to come to the item")
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-
-
-def sqlite(state: str) -> Keys:
-    """A checkpoint in the table of a script."""
-    return {"type": "sqlite", "path": state, "name": "crm"}
-
-
-def pages() -> Keys:
-    """The source whose offset is a checkpoint."""
-    return {"type": "pages", "fetch": "work:fetch", "page_size": 50}
+from tests.scripts import COUNT, FAULT, NAIVE, Keys, Script, export, name, pages, ran, repeated, sqlite
 
 
 class Survivor:
@@ -102,9 +32,10 @@ class Survivor:
         self.drop("content", source=items, id="content", checkpoint=sqlite(str(folder / "content.db")))
         self.drop("pages", source=pages(), checkpoint={"type": "offset", "path": str(folder / "offset")})
         self.drop("lines", source={"type": "jsonl", "path": str(self.moving)})
+        self.drop("calls", handler="work:call", source=items, concurrency=10)
         self.drop("crash", {"CRASH": name(FAULT)}, source=items, workers=2)
         self.daemon.wait_ended("crash")
-        for job in ("table", "content", "pages", "lines"):
+        for job in ("table", "content", "pages", "lines", "calls"):
             eventually(Path(f"{self.ledger(job)}.stalled").exists, f"{job} to come to the item")
         self.daemon.kill_everything()
         export(self.moving, "newcomer", *map(name, range(COUNT)))
@@ -120,7 +51,7 @@ class Survivor:
         return self.daemon.folder / f"{job}.ledger"
 
     def assert_whole(self, job: str, *others: str) -> None:
-        """Every item has one result, and only the one that was in flight ran again."""
+        """Every item has one result, and only the one in the middle of which the machine stopped ran again."""
         found = [row["result"]["id"] for row in self.daemon.results(job)]
         assert found == [*others, *map(name, range(COUNT))]
         assert set(ran(self.ledger(job))) == set(found)
@@ -189,6 +120,16 @@ def test_line_numbers_of_a_file_that_changed(tmp_path: Path, survivor: Survivor)
     survivor.assert_whole("lines", "newcomer")
 
 
+def test_results_that_are_gathered(tmp_path: Path, survivor: Survivor) -> None:
+    """Results that are kept for the end are gone when it does not come, and all calls are made again."""
+    script = Script(tmp_path, "gathered")
+    script.stop_at_fault(survivor.source)
+    assert not Path(script.state).exists()
+    assert script.run(survivor.source) == ""
+    assert len(repeated(script.ledger)) > FAULT - 10
+    survivor.assert_whole("calls")
+
+
 def test_a_crash_in_a_pool(tmp_path: Path, survivor: Survivor) -> None:
     """One item that crashes breaks the pool: no result is written, and the next start does all of it again."""
     script = Script(tmp_path, "pool")
@@ -239,16 +180,34 @@ def test_a_claim_that_nobody_gives_back(tmp_path: Path, server: RedisServer) -> 
     assert (report["ok"], report["elsewhere"]) == (COUNT - FAULT, FAULT)
 
 
+def test_a_file_that_is_written_for_each_item(tmp_path: Path) -> None:
+    """Twice as many items are four times as much to write; what is here instead is measured in tests/benchmarks."""
+    written = []
+    for count in (300, 600):
+        script = Script(tmp_path, "json_replaced", str(tmp_path / f"{count}.json"))
+        process = script.start(export(tmp_path / "source", *map(name, range(count))))
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        numbers = dict(line.split(": ") for line in Path(f"/proc/{process.pid}/io").read_text().splitlines())
+        written.append(int(numbers["wchar"]))
+        process.communicate()
+    assert written[1] > 3.5 * written[0]
+
+
 @pytest.fixture
 def full(tmp_path: Path) -> Iterator[Path]:
-    """A folder with room for two pages; it has a file `ballast` that may be removed."""
+    """A folder on a disk of its own with room for two pages; it has a file `ballast` that may be removed."""
     folder = tmp_path / "disk"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "spoold-test", str(folder)], check=True)
-    room = os.statvfs(folder)
-    (folder / "ballast").write_bytes(b"x" * (room.f_bavail * room.f_bsize - 8192))
+    fill(folder)
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Leave room for two pages."""
+    room = os.statvfs(disk)
+    (disk / "ballast").write_bytes(b"x" * (room.f_bavail * room.f_bsize - 8192))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
@@ -262,3 +221,63 @@ def test_a_file_that_is_half_written(tmp_path: Path, full: Path, serving: Daemon
     (full / "ballast").unlink()
     assert "JSONDecodeError" in script.run(source)
     assert len(ran(script.ledger)) > 300
+
+    fill(full)
+    ledger, state = tmp_path / "ledger", full / "done.json"
+    serving.drop(
+        "torn",
+        handler="work:process",
+        cwd=str(NAIVE),
+        source={"type": "jsonl", "path": str(source)},
+        checkpoint={"type": "json", "path": str(state)},
+        env={"LEDGER": str(ledger)},
+    )
+    assert "No space left" in serving.wait_state("torn", "paused")["error"]
+    assert set(json.loads(state.read_text())["done"]) <= set(ran(ledger))
+    (full / "ballast").unlink()
+    assert serving.wait_ended("torn")["state"] == "succeeded"
+    assert sorted(json.loads(state.read_text())["done"]) == ids
+    assert ran(ledger) == dict.fromkeys(ids, 1)
+    assert [row["id"] for row in serving.results("torn")] == ids
+
+
+# ---------------------------------------------------------------------- moving
+
+
+def moved(which: str, state: str) -> Keys:
+    """What a manifest says to take over what a script has done."""
+    done = {
+        "json_set": {"type": "json", "path": state},
+        "sqlite_row": sqlite(state),
+        "content_hash": sqlite(state),
+        "page_offset": {"type": "offset", "path": state},
+        "redis_sets": {"type": "redis", "url": state, "name": "crm"},
+    }
+    keys: Keys = {"checkpoint": done[which]}
+    if which == "content_hash":
+        keys["id"] = "content"
+    if which == "page_offset":
+        keys["source"] = pages()
+    return keys
+
+
+@pytest.mark.parametrize("which", ["json_set", "sqlite_row", "content_hash", "page_offset", "redis_sets"])
+def test_what_a_script_has_done_is_done(
+    tmp_path: Path, request: pytest.FixtureRequest, serving: Daemon, which: str
+) -> None:
+    """Of 300 items, 290 of which a script has done, 10 run; and the script finds nothing left to do."""
+    state = None
+    if which == "redis_sets":
+        server: RedisServer = request.getfixturevalue("server")
+        server.ask("FLUSHALL")
+        state = server.url
+    script = Script(tmp_path, which, state)
+    assert script.run(export(tmp_path / "some", *map(name, range(290)))) == ""
+    source = export(tmp_path / "source")
+    keys = {"source": {"type": "jsonl", "path": str(source)}, **moved(which, script.state)}
+    env = {"LEDGER": str(script.ledger), "SOURCE": str(source)}
+    counts = serving.finish(which, handler="work:process", cwd=str(NAIVE), env=env, **keys)["counts"]
+    assert (counts["already_done"] + counts["elsewhere"], counts["ok"] - counts["already_done"]) == (290, 10)
+    assert len(serving.results(which)) == 10
+    assert script.run(source) == ""
+    assert ran(script.ledger) == dict.fromkeys(map(name, range(COUNT)), 1)
