@@ -173,6 +173,16 @@ def brittle(items: list[Thing], ctxs: list[Item]) -> list[str]:
     return [ctx.id for ctx in ctxs]
 
 
+def charged(items: list[Thing], ctxs: list[Item]) -> list[Any]:
+    """Do something once for each, then fail over one of them."""
+    for item, ctx in zip(items, ctxs, strict=True):
+        ctx.save(item["n"])
+        ctx.once("charge", note, f"charge {item['n']}")
+    if any(item.get("do") == "raise" for item in items):
+        raise ValueError("one of you")
+    return [ctx.saved for ctx in ctxs]
+
+
 def unreachable(items: list[Thing], ctxs: list[Item]) -> list[int]:
     """The server is away the first time, and for one item always."""
     note(f"{len(items)} items, attempt {min(ctx.attempt for ctx in ctxs)}")

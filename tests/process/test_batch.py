@@ -42,6 +42,14 @@ def test_a_poisoned_item_costs_itself_alone(serving: Daemon, how: str, kind: str
     assert Counter(record["s"] for record in serving.records(name)) == {"ok": 31, "failed": 1}
 
 
+def test_what_was_noted_before_a_batch_was_halved(serving: Daemon) -> None:
+    """An effect under ctx.once is not repeated when the halves are called, and what was saved is still there."""
+    ended = serving.finish("charged", handler="together:charged", workers=1, batch=8, source=numbers(8, _3="raise"))
+    assert (ended["counts"]["ok"], ended["counts"]["failed"]) == (7, 1)
+    assert sorted(serving.ledger("charged")) == sorted(f"charge {n}" for n in range(8))
+    assert [row["result"] for row in serving.results("charged")] == [n for n in range(8) if n != 3]
+
+
 def test_a_death_in_a_batch_blames_one(serving: Daemon) -> None:
     """When a worker dies over a batch, each item of it runs once alone; only the killer is quarantined."""
     ended = serving.finish("dies", handler="together:brittle", workers=2, batch=6, source=numbers(24, _8="die"))

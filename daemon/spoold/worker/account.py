@@ -55,6 +55,11 @@ class Attempt(msgspec.Struct):
         """What earlier attempts left."""
         return self.chunk.past(self.i)
 
+    def carry(self, past: Past) -> Past:
+        """A past with what this attempt noted by now."""
+        notes = self.notes
+        return past if notes is None else msgspec.structs.replace(past, saved=notes.saved, once=notes.known or None)
+
     @property
     def number(self) -> int:
         """Which attempt this is, from 1."""
@@ -138,7 +143,7 @@ class Account:
             text = outcome.plain_error(kind, message)
         ending = Ending(n, verdict.status, kind, message[:SHOWN], verdict.wait, None, verdict.hold, self.starved)
         if ending.again:
-            ending.past = _carried(attempt, verdict.error(kind, message).after(number, past))
+            ending.past = attempt.carry(verdict.error(kind, message).after(number, past))
             self._explain_retry(verdict.wait, kind, message, hold=verdict.hold)
             text = _to_json(verdict.error(kind, message))
         else:
@@ -236,9 +241,3 @@ class Account:
         self._recorder.channel.send(Kind.ACK, encode_ack(ack))
         self.tally.clear()
         return untold.waits
-
-
-def _carried(attempt: Attempt, past: Past) -> Past:
-    """A past with what this attempt noted."""
-    notes = attempt.notes
-    return past if notes is None else msgspec.structs.replace(past, saved=notes.saved, once=notes.known or None)

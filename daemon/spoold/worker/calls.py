@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from spoold.core.chunk import Chunk
+from spoold.core.chunk import Chunk, Past
 from spoold.system.process import exit_now
 from spoold.worker import outcome
 from spoold.worker.account import Attempt
@@ -103,8 +103,9 @@ class Calls:
     def _context(self, attempt: Attempt) -> Item:
         chunk, i, spec = attempt.chunk, attempt.i, self._spec
         item_id, number = chunk.ids[i], attempt.number
+        past = attempt.carry(attempt.past or Past())  # in a part of a list, with what was noted in the whole
         attempt.notes = self._recorder.notes(
-            chunk.ns[i], _to_json(item_id), number, attempt.past, spec.result_limit, self._shield
+            chunk.ns[i], _to_json(item_id), number, past, spec.result_limit, self._shield
         )
         return Item(item_id, number, spec.job, self._slot, self._log, self._line, attempt.notes)
 
