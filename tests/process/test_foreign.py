@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_what_callables_give(serving: Daemon, name: str, source: Thing) -> None:
 
 def test_a_query(serving: Daemon, tmp_path: Path) -> None:
     """Each row of a query is an item, a field per column."""
-    with sqlite3.connect(tmp_path / "shop.db") as db:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as db, db:
         db.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, name TEXT)")
         db.executemany("INSERT INTO orders VALUES (?, ?)", [(n, f"order {n}") for n in range(40)])
     source = {"type": "sql", "url": "sqlite:///shop.db", "query": "SELECT id, name FROM orders ORDER BY id"}

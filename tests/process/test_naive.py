@@ -11,6 +11,7 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def test_results_between_done_and_written(tmp_path: Path, survivor: Survivor) ->
     script = Script(tmp_path, "sqlite_row")
     script.stop_at_fault(survivor.source)
     assert script.run(survivor.source) == ""
-    with sqlite3.connect(script.state) as database:
+    with closing(sqlite3.connect(script.state)) as database, database:
         assert database.execute("SELECT count(*) FROM processed_items").fetchone() == (COUNT,)
     written = Path(f"{script.state}.results").read_text()
     lost = [one for one in map(name, range(COUNT)) if f'{{"id": "{one}", "length"' not in written]

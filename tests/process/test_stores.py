@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def foresee(kind: str, folder: Path, name: str, server: RedisServer) -> None:
     """Leave what a script of somebody's own would have left after KNOWN items."""
     match kind:
         case "sqlite":
-            with sqlite3.connect(folder / "progress.db") as db:
+            with closing(sqlite3.connect(folder / "progress.db")) as db, db:
                 db.execute("CREATE TABLE processed_items (job_name, item_id INTEGER, processed_at TEXT, status TEXT)")
                 rows = [(name, n, "2026-01-01", "success" if n < KNOWN else "failed") for n in range(ITEMS)]
                 db.executemany("INSERT INTO processed_items VALUES (?, ?, ?, ?)", rows)
@@ -65,7 +66,7 @@ def done(kind: str, folder: Path, name: str, server: RedisServer) -> int:
     """How many items the store itself says are done."""
     match kind:
         case "sqlite":
-            with sqlite3.connect(folder / "progress.db") as db:
+            with closing(sqlite3.connect(folder / "progress.db")) as db, db:
                 query = "SELECT count(DISTINCT item_id) FROM processed_items WHERE job_name = ? AND status = 'success'"
                 return int(db.execute(query, (name,)).fetchone()[0])
         case "json":
