@@ -141,6 +141,27 @@ def test_a_drop_while_paused_takes_effect_at_once(daemon: Daemon) -> None:
     assert sorted(map(int, daemon.ledger())) == list(range(200))
 
 
+def wait_for_store(daemon: Daemon, run: int) -> None:
+    """Drop a manifest whose store is away; its run begins, and waits."""
+    store = {"type": "redis", "url": "redis://127.0.0.1:1", "name": f"store-{run}"}
+    daemon.drop("mended", handler="basic:ledger", source=daemon.items(5), checkpoint=store)
+    eventually(lambda: daemon.runs("mended") == run, "the manifest to take effect")
+    assert "away" in daemon.wait_state("mended", "paused")["error"]
+
+
+def test_a_drop_mends_what_a_job_waits_for(daemon: Daemon) -> None:
+    """A manifest dropped for a job that waits for its checkpoint's store takes effect at once, also after a restart."""
+    daemon.start()
+    wait_for_store(daemon, 1)
+    wait_for_store(daemon, 2)
+    assert daemon.stop() == 0
+    daemon.start()
+    daemon.wait_state("mended", "paused")
+    daemon.drop("mended", handler="basic:ledger", source=daemon.items(5))
+    assert daemon.wait_run("mended", 3)["state"] == "succeeded"
+    assert sorted(daemon.ledger()) == [str(n) for n in range(5)]
+
+
 def test_workers_are_shared(daemon: Daemon) -> None:
     """Running jobs share max_workers; when one ends, the other gets its share."""
     daemon.start(config={"max_workers": 4})

@@ -175,3 +175,13 @@ def test_a_place_that_can_not_be_written_is_told_at_once(file: File) -> None:
         file.store()
     with pytest.raises(CheckpointError, match="no folder"):
         JsonCheckpoint.from_options({"path": "no/d.json"}, "demo", str(file.path.parent)).open(1)
+
+
+def test_two_writers_of_one_file_are_told(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another job took away what was just written, each is to have a file of its own."""
+    store = file.store()
+    monkeypatch.setattr(os, "fsync", lambda _: os.unlink(file.path.parent / ".done.json.spoold"))
+    store.record([Outcome(0, "a", "ok", 0.0)])
+    with pytest.raises(CheckpointError, match="another job writes it, too; give each job a file of its own"):
+        store.flush(must=True)
+    assert json.loads(file.path.read_text()) == {"done": []}

@@ -153,6 +153,21 @@ def test_what_failed_runs_again_only_after_a_new_drop(host: Host, client: redis.
     assert members(client, "failed") == {"x"}
 
 
+def test_what_is_in_doubt_is_for_its_host_to_decide_on(host: Host, client: redis.Redis) -> None:
+    """Others do not run it, also when that host has left; that host gets it back, and its outcome counts."""
+    a, b = host("a"), host("b")
+    a.look(["x", "y"])
+    a.write(["x", "y"], "in-doubt")
+    a.settle()
+    assert set(b.look(["x", "y"]).values()) == {Found.FAILED}
+    assert set(a.look(["x", "y"]).values()) == {Found.OPEN}
+    a.write(["x"], first=2)
+    a.settle()
+    assert (members(client, "done"), members(client, "failed")) == ({"x"}, {"y"})
+    a.close()
+    assert b.look(["x", "y"]) == {"x": Found.DONE, "y": Found.FAILED}
+
+
 def test_a_redis_that_forgot_everything_is_told_again(host: Host, server: RedisServer, client: redis.Redis) -> None:
     """Its hosts keep what they have in flight, tell their journals, and meanwhile nobody gets anything new."""
     a, b = host("a"), host("b")

@@ -23,7 +23,7 @@ from spoold.errors import CheckpointAway, CheckpointError
 DONE: Final = frozenset(("ok", "skipped"))
 """Statuses of a journal record that stores take for done."""
 FAILED: Final = frozenset(("failed", "quarantined"))
-"""Statuses that stores take for failed. They are not told of the others (in-doubt, kept), save by their position."""
+"""Statuses that stores take for failed. The others (in-doubt, kept) concern those that keep a place, or are shared."""
 
 _PASSING: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR))
 
@@ -151,5 +151,8 @@ def trouble(error: OSError, path: str) -> CheckpointError:
     if error.errno in _PASSING:
         return CheckpointAway(what, where=path, remedy="the job goes on by itself when that is over")
     if error.errno == errno.ENOENT:
-        return CheckpointError(f"there is no folder {os.path.dirname(path)}", where=path, remedy="make it")
+        folder = os.path.dirname(path)
+        if os.path.isdir(folder):  # what was just written there was taken away
+            return CheckpointError("another job writes it, too", where=path, remedy="give each job a file of its own")
+        return CheckpointError(f"there is no folder {folder}", where=path, remedy="make it")
     return CheckpointError(what, where=path, remedy="let the daemon's user write there, or name another `path`")

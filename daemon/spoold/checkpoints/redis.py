@@ -12,8 +12,9 @@ took it over counts. (What the first host's handler did cannot be undone.)
 claims and outcomes. Each host that notices first claims again what it has in flight, then tells its whole journal
 again; until that is over, and one lease longer, nobody claims anything new. So every restart of Redis costs a lease.
 
-**Failed** items are not run by others in the same run. Where a job is dropped again, what had failed before that runs
-again; times are by Redis' clock.
+**Failed** items, and those in doubt, are not run by others in the same run. Where a job is dropped again, what had
+failed before that runs again; times are by Redis' clock. What is in doubt stays claimed by its host, which may be told
+to run it again.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from spoold.checkpoints.redis_server import Server
 from spoold.errors import CheckpointError, CheckpointLost
 
 _SHOWN: Final = 10  # ids in a line of the log
+_IN_DOUBT: Final = "in-doubt"
+_CODES: Final = {**dict.fromkeys(DONE, 1), **dict.fromkeys(FAILED, 0), _IN_DOUBT: 2}
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,12 +101,12 @@ class RedisCheckpoint(Checkpoint):
 
     def record(self, outcomes: list[Outcome]) -> None:
         """Put them into the sets, unless another host holds the item."""
-        told = [one for one in outcomes if one.s in DONE or one.s in FAILED]
+        told = [one for one in outcomes if one.s in _CODES]
         fenced: list[str] = []
         for part in _portions(told):
-            rows = [field for one in part for field in (int(one.s in DONE), one.t + self._ahead, one.id)]
+            rows = [field for one in part for field in (_CODES[one.s], one.t + self._ahead, one.id)]
             fenced += [id_.decode() for id_ in self._held(RECORD, *rows)]
-        self._claimed.difference_update(one.id for one in told)
+        self._claimed.difference_update(one.id for one in told if one.s != _IN_DOUBT)
         _warn(fenced, "outcomes are not recorded, since another host has taken these items over")
 
     def release(self, ids: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 Keys of the store NAME; TOKEN is a host's, the same as long as its job lives:
 
-    batch:NAME:done, :failed      sets of ids, for everyone to read
+    batch:NAME:done, :failed      sets of ids, for everyone to read; what is in doubt is among the failed
     batch:NAME:failed_at          sorted set: id → when it failed, by Redis' clock
     batch:NAME:claims             hash: id → TOKEN of the host that runs it
     batch:NAME:lease:TOKEN        there as long as that host renews it
@@ -77,7 +77,7 @@ for i = 4, #ARGV do
     local id, code = ARGV[i], 0
     if redis.call('SISMEMBER', done, id) == 1 then
         code = 1
-    elseif redis.call('SISMEMBER', failed, id) == 1
+    elseif redis.call('SISMEMBER', failed, id) == 1 and redis.call('HGET', claims, id) ~= token
         and (not again or tonumber(redis.call('ZSCORE', failed_at, id) or 0) >= again) then
         code = 2
     elseif holder(id) then
@@ -95,7 +95,8 @@ RECORD: Final = (
     _HEAD
     + _OURS
     + """
--- ARGV: for each outcome '1' if done, its time, its id
+-- ARGV: for each outcome '1' if done, '0' if failed, '2' if in doubt, its time, its id
+-- what is in doubt stays claimed: its host may be told to run it again
 -- returns the ids whose outcome does not count, since another host holds them
 local fenced = {}
 for i = 3, #ARGV, 3 do
@@ -111,7 +112,7 @@ for i = 3, #ARGV, 3 do
             redis.call('SADD', failed, id)
             redis.call('ZADD', failed_at, 'GT', ARGV[i + 1], id)
         end
-        redis.call('HDEL', claims, id)
+        if ARGV[i] ~= '2' then redis.call('HDEL', claims, id) end
     end
 end
 return fenced
