@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -58,7 +58,8 @@ def context() -> Item:
 
 def run(*command: str, item: Any = None, limit: int = LIMIT, timed: bool = False) -> str | None:
     """What a command makes of an item."""
-    return Command(command, limit, timed=timed)({"id": 1} if item is None else item, context())
+    with closing(Command(command, limit, timed=timed)) as called:
+        return called({"id": 1} if item is None else item, context())
 
 
 def shell(script: str, **more: Any) -> str | None:
@@ -150,6 +151,25 @@ def test_output_that_is_no_text() -> None:
     """Output that is not UTF-8 makes the item fail with the place."""
     with pytest.raises(ResultError, match=r"not UTF-8 \(byte 2\)"):
         shell(r"printf 'ab\377'")
+
+
+def test_one_program_after_another() -> None:
+    """Each reads its own item from the beginning and nothing of the one before, whatever that read or left unread."""
+    script = 'head -c "$0"; echo end of output'
+    with closing(Command(["sh", "-c", script, "{most}"], LIMIT, timed=False)) as called:
+        for number, most in enumerate((1000, 3, 1000, 0, 5000, 1000)):
+            item = {"most": most, "text": "x" * (number % 3) * 1000}
+            text = json.dumps(item, separators=(",", ":"))
+            assert called(item, context()) == f"{text[:most]}end of output\n"
+
+
+def test_what_is_left_behind_writes_to_no_other_item() -> None:
+    """A background child is ended with its program; the next one has streams of its own."""
+    script = 'if test "$0" = 1; then (while :; do echo stray; done) & fi; echo mine "$0"'
+    with closing(Command(["sh", "-c", script, "{n}"], LIMIT, timed=False)) as called:
+        first = called({"n": 1}, context()) or ""
+        assert "mine 1" in first
+        assert called({"n": 2}, context()) == "mine 2\n"
 
 
 def test_too_much_output() -> None:

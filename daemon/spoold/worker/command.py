@@ -103,6 +103,10 @@ class Command:
             raise _failure(status, complaint.end())
         return output.text()
 
+    def close(self) -> None:
+        """Let go of what it keeps from one program to the next."""
+        self._launcher.close()
+
     def _argv(self, item: Any, ctx: Item | None) -> list[bytes]:
         known = partial(getattr, ctx)
         return [one if isinstance(one, bytes) else _encoded(one.fill(item, known)) for one in self._arguments]

@@ -1,8 +1,9 @@
 """A program that runs once: started, fed, listened to, and reaped with everything it started.
 
-Promise: when `Launcher.run` returns or raises, whatever the program started is dead and reaped, and no descriptor of it
-is left open here. The end of the program is the end of the run, also where a child that it left behind still holds its
-output. The exception that ends an attempt's time may be raised while the program runs, and at no other point.
+Promise: when `Launcher.run` returns or raises, whatever the program started is dead and reaped, and nothing that it may
+still write reaches the next one. The end of the program is the end of the run, also where a child that it left behind
+still holds its output. The exception that ends an attempt's time may be raised while the program runs, and at no other
+point.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ Sink = Callable[[bytes], None]
 READ: Final = 1 << 16
 _LAST_READS: Final = 64
 """Reads of what is left in a pipe: it holds a MiB at most, but a process of somebody else's may keep filling it."""
-_SMALL: Final = 4096
-"""Bytes that any empty pipe takes at once."""
 _NOEXEC_SEAL: Final = 8
 """MFD_NOEXEC_SEAL of <linux/memfd.h>; since Linux 6.3, and there it may be obligatory."""
 _ALARM: Final = (signal.SIGALRM,)
@@ -51,6 +50,7 @@ class Launcher:
         ignored = [number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN]
         self._defaults = ignored  # all others are reset by the execution itself
         self._kept = process.children(os.getpid())
+        self._streams: _Streams | None = None
 
     def run(self, path: str, argv: list[bytes], data: bytes, out: Sink, err: Sink) -> int:
         """Run a program to its end.
@@ -69,34 +69,61 @@ class Launcher:
             NotStartedError: it can't be started.
             BaseException: what a sink or a signal handler raised; the program is killed.
         """
-        ours: list[int] = []
-        theirs: list[int] = []
         try:
             if self._timed:
                 _hold_alarm()
-            pid = self._start(path, argv, data, ours, theirs)
-            return self._attend(pid, ours, out, err)
+            pid = self._start(path, argv, data)
+            return self._attend(pid, out, err)
+        except BaseException:
+            self.close()  # what is left in them, or who may still write there, is none of the next program's
+            raise
         finally:
-            for descriptor in ours + theirs:
-                os.close(descriptor)
             if self._timed:
                 _release_alarm()
 
-    def _attend(self, pid: int, ours: list[int], out: Sink, err: Sink) -> int:
+    def close(self) -> None:
+        """Let go of the streams; the next program gets new ones."""
+        if self._streams is not None:
+            streams, self._streams = self._streams, None
+            streams.close()
+
+    def _start(self, path: str, argv: list[bytes], data: bytes) -> int:
+        """Start it, with the streams of the program before, if that left nothing; its pid."""
+        try:
+            if self._streams is None:
+                self._streams = _Streams()
+            self._streams.fill(data)
+            return os.posix_spawn(
+                path,
+                argv,
+                self._environment,
+                file_actions=self._streams.actions,
+                setpgroup=0,
+                setsigmask=(),
+                setsigdef=self._defaults,
+            )
+        except OSError as error:
+            raise NotStartedError(error) from None
+
+    def _attend(self, pid: int, out: Sink, err: Sink) -> int:
         """See a program through that was started, and leave nothing of it; its wait status."""
+        streams = self._streams
+        assert streams is not None
         try:
             handle = os.pidfd_open(pid)
-            ours.append(handle)
-            exchange = _Exchange({ours[0]: out, ours[1]: err}, handle)
-            if self._timed:
-                _release_alarm()
-            exchange.until_end()
-            if self._timed:
-                _hold_alarm()
+            try:
+                if self._timed:
+                    _release_alarm()
+                streams.take_until(handle, out, err)
+                if self._timed:
+                    _hold_alarm()
+            finally:
+                os.close(handle)
             _, status = os.waitpid(pid, 0)
             pid = 0
-            self._end_strays()
-            exchange.take_rest()
+            left = self._end_strays()
+            if not streams.take_rest(out, err) or left:
+                self.close()
         except BaseException:
             try:
                 if self._timed:
@@ -106,36 +133,14 @@ class Launcher:
             raise
         return status
 
-    def _start(self, path: str, argv: list[bytes], data: bytes, ours: list[int], theirs: list[int]) -> int:
-        """Start it; `ours` gets the reading ends of its output and error, `theirs` its three streams.
-
-        Those stay open here, too: a pipe that nobody can write to any more would wake us before the program's end does.
-        """
-        try:
-            theirs.append(_readable(data))
-            for _ in range(2):
-                read_end, write_end = os.pipe2(os.O_CLOEXEC)
-                ours.append(read_end)
-                theirs.append(write_end)
-            return os.posix_spawn(
-                path,
-                argv,
-                self._environment,
-                file_actions=[(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(theirs)],
-                setpgroup=0,
-                setsigmask=(),
-                setsigdef=self._defaults,
-            )
-        except OSError as error:
-            raise NotStartedError(error) from None
-
-    def _end_strays(self) -> None:
-        """End what the program left behind; where it left nothing, that costs one system call."""
+    def _end_strays(self) -> bool:
+        """End what the program left behind, and whether it did; where it left nothing, that costs one system call."""
         try:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # looks, and reaps nothing
         except ChildProcessError:
-            return
+            return False
         process.kill_and_reap_children(self._kept)
+        return True
 
     def _kill(self, pid: int) -> None:
         """End a program that was not reaped, if `pid` is one, with its group and what left the group."""
@@ -145,38 +150,85 @@ class Launcher:
             process.kill_and_reap_children(self._kept)
 
 
-class _Exchange:
-    """What comes out of a program while it runs.
+class _Streams:
+    """What programs have for standard input, output and error, one after the other.
 
-    Args:
-        sinks: what to do with what comes from a descriptor.
-        handle: the program's pidfd.
+    The next one gets them only if nobody is left who could write there, and nothing is left in them. The writing ends
+    stay open here: a pipe that nobody can write to any more would wake us before the program's end does.
+
+    Attributes:
+        actions: for posix_spawn: what a program has as its descriptors 0 to 2.
     """
 
-    def __init__(self, sinks: dict[int, Sink], handle: int) -> None:
-        self._sinks = sinks
-        self._handle = handle
+    def __init__(self) -> None:
+        """Make them.
+
+        Raises:
+            OSError: they can't be had.
+        """
+        self._all: list[int] = []
+        try:
+            self._in = self._keep(_memory_file())
+            self._out, out = map(self._keep, os.pipe2(os.O_CLOEXEC))
+            self._err, err = map(self._keep, os.pipe2(os.O_CLOEXEC))
+        except BaseException:
+            self.close()
+            raise
+        self._size = 0
         self._poll = select.poll()
-        for descriptor in (*sinks, handle):
+        for descriptor in (self._out, self._err):
             self._poll.register(descriptor, select.POLLIN)
+        self.actions = [
+            (os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate((self._in, out, err))
+        ]
 
-    def until_end(self) -> None:
-        """Take what comes until the program ends."""
-        while True:
-            for descriptor, _ in self._poll.poll():
-                if descriptor == self._handle:
-                    return
-                self._sinks[descriptor](os.read(descriptor, READ))
+    def _keep(self, descriptor: int) -> int:
+        self._all.append(descriptor)
+        return descriptor
 
-    def take_rest(self) -> None:
-        """Take what is left in the pipes."""
-        self._poll.unregister(self._handle)
+    def close(self) -> None:
+        """Let go of them."""
+        while self._all:
+            os.close(self._all.pop())
+
+    def fill(self, data: bytes) -> None:
+        """Let the next program read this, and nothing else, from its beginning.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        if len(data) != self._size:
+            os.ftruncate(self._in, len(data))
+            self._size = len(data)
+        view, at = memoryview(data), 0
+        while at < len(view):
+            at += os.pwrite(self._in, view[at:], at)
+        os.lseek(self._in, 0, os.SEEK_SET)  # the program before moved it
+
+    def take_until(self, handle: int, out: Sink, err: Sink) -> None:
+        """Take what comes until the program behind a pidfd ends."""
+        self._poll.register(handle, select.POLLIN)
+        try:
+            while True:
+                for descriptor, _ in self._poll.poll():
+                    if descriptor == handle:
+                        return
+                    self._take(descriptor, out, err)
+        finally:
+            self._poll.unregister(handle)
+
+    def take_rest(self, out: Sink, err: Sink) -> bool:
+        """Take what is left, and whether that was all."""
         for _ in range(_LAST_READS):
             ready = self._poll.poll(0)
             if not ready:
-                return
+                return True
             for descriptor, _ in ready:
-                self._sinks[descriptor](os.read(descriptor, READ))
+                self._take(descriptor, out, err)
+        return False
+
+    def _take(self, descriptor: int, out: Sink, err: Sink) -> None:
+        (out if descriptor == self._out else err)(os.read(descriptor, READ))
 
 
 def _hold_alarm() -> None:
@@ -185,26 +237,6 @@ def _hold_alarm() -> None:
 
 def _release_alarm() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALARM)
-
-
-def _readable(data: bytes) -> int:
-    """A descriptor from which a program reads `data`, whether it does so or not, now or later."""
-    if len(data) <= _SMALL:
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        try:
-            os.write(write_end, data)
-        finally:
-            os.close(write_end)
-        return read_end
-    descriptor = _memory_file()
-    try:
-        view, at = memoryview(data), 0
-        while at < len(view):
-            at += os.pwrite(descriptor, view[at:], at)  # its offset stays at the beginning
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def _memory_file() -> int:
