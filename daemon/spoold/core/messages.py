@@ -94,11 +94,13 @@ class Ended(msgspec.Struct, tag="ended"):
         event: a `core.job.JobEvent`.
         error: why, where it is not plain success.
         again: start the runner anew with these changes of its spec.
+        lost: why the runner can't go on and another may: that counts as a death.
     """
 
     event: str
     error: str | None = None
     again: dict[str, Any] | None = None
+    lost: str | None = None
 
 
 Message = Order | Progress | Held | Done | Ended

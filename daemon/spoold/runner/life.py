@@ -80,8 +80,7 @@ def live(sock: socket.socket, lock: int) -> int:
         word = Ended(str(stopped.event), stopped.reason)
     except Lost as lost:
         log.error(f"{lost}: the runner is started again")
-        process.kill_and_reap_children(())
-        return 1
+        word = Ended(str(JobEvent.DRAINED), lost=str(lost))
     except SpooldError as error:
         word = Ended(str(JobEvent.FAILED), str(error))
     except Exception as defect:

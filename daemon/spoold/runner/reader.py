@@ -166,7 +166,6 @@ class Reader:
         return ReaderGone(
             f"the process that reads the source ended: {_end_of(self.aide.pid)}",
             where=self._where,
-            remedy="job.log may say more; resume the job when it is mended",
         )
 
 

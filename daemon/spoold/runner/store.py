@@ -66,9 +66,7 @@ class Store:
         for kind, body in self._aide.channel.arrived():
             self._take(Kind(kind), body)
         if self._aide.channel.closed and self.error is None:
-            self.error = KeeperGone(
-                "the process that keeps the checkpoint ended", where="checkpoint", remedy="see job.log for why"
-            )
+            self.error = KeeperGone("the process that keeps the checkpoint ended", where="checkpoint")
 
     @property
     def asked(self) -> int:

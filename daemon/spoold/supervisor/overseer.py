@@ -243,8 +243,8 @@ class Overseer:
         job.runner, job.workers, job.fresh = None, 0, False
         self.sweep()
         word = handle.last_word
-        if word is None:
-            self.died(job, how, began=began)
+        if word is None or word.lost is not None:
+            self.died(job, how if word is None else word.lost or how, began=began)
         else:
             self.said_goodbye(job, word)
         if not self.draining and (job.state.ended or job.state is JobState.PAUSED):
