@@ -197,8 +197,6 @@ def test_the_next_page_is_fetched_while_the_present_one_is_used(reader: Make, mo
 def test_a_job_whose_folder_is_gone(reader: Make, tmp_path: Path, said: list[str]) -> None:
     """The process can't even begin, and says why in the job's log."""
     (tmp_path / "cwd").rmdir()
-    with pytest.raises(
-        SourceError, match=r"the process that reads the source ended: exit code 1; job.log may say more"
-    ):
+    with pytest.raises(ReaderGone, match=r"the process that reads the source ended: exit code 1"):
         count(reader("by_offset"))
     assert any("its working directory can't be entered" in line for line in said)
