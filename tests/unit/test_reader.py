@@ -19,7 +19,7 @@ from spoold.core.spec import JobSpec
 from spoold.engines.aide import Aide, Body
 from spoold.errors import SourceError
 from spoold.registry import make_source
-from spoold.runner.reader import PENDING, WINDOW, Reader
+from spoold.runner.reader import PENDING, WINDOW, Reader, ReaderGone
 from spoold.sources.base import Batch
 from spoold.sources.patience import Patience
 
