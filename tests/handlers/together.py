@@ -234,3 +234,9 @@ async def nothing(item: Thing) -> None:
 def lengths(items: list[Thing]) -> list[None]:
     """Nothing for each."""
     return [None] * len(items)
+
+
+async def fails(item: Thing) -> None:
+    """A little later."""
+    await asyncio.sleep(0.01)
+    raise ValueError("no good")

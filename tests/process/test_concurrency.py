@@ -133,3 +133,13 @@ def test_a_kill_costs_those_in_flight(daemon: Daemon) -> None:
     assert {n for n in range(40) if ran[f"{n} begins"] > 1} <= flying
     assert all(ran[f"{n} begins"] == 1 for n in done)
     assert Counter(record["s"] for record in daemon.records("kill"))["ok"] == 40
+
+
+def test_limits_on_failures(serving: Daemon) -> None:
+    """Past `failures.max` nothing starts; no more fail than are allowed and those that were in flight."""
+    source = {"type": "range", "stop": 500}
+    ended = serving.finish(
+        "limited", handler="together:fails", workers=1, concurrency=10, failures={"max": 5}, source=source
+    )
+    assert (ended["state"], "failures.max" in ended["error"]) == ("failed", True)
+    assert 5 < len(serving.records("limited")) <= 5 + 10
