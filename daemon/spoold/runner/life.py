@@ -87,7 +87,7 @@ def live(sock: socket.socket, lock: int) -> int:
         log.defect(defect)
         raise
     if word.error:
-        log.error(word.error)
+        (log.info if word.event == JobEvent.SUCCEEDED else log.error)(word.error)
     process.kill_and_reap_children(())
     _say_goodbye(channel, word)
     return 0
