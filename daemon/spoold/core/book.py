@@ -122,6 +122,7 @@ class Book:
         exhausted: the plan has no more items.
         upcoming: items the plan still holds; None while the source is being read.
         barrier: the plan waits until nothing is outstanding.
+        dry: the plan waits for something from elsewhere, and has nothing before that comes.
         load_failures: tries to load the handler that failed, in a row, without one item finished.
         now: the time of the event that was decided on last, in seconds of the monotonic clock.
     """
@@ -141,6 +142,7 @@ class Book:
     exhausted: bool = False
     upcoming: int | None = None
     barrier: bool = False
+    dry: bool = False
     closing: Closing = Closing.NO
     reason: str | None = None
     load_failures: int = 0

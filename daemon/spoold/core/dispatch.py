@@ -107,6 +107,8 @@ def _fill(book: Book, out: Outcome) -> None:
 
     Where a rate is set, nobody has more than one: what a worker holds may start at any moment.
     """
+    if not (book.back or _may_feed(book)):
+        return  # with many lanes, to find that out for each takes long
     allowed = book.rate.free(book.now)
     depth_now = book.lanes * (DEPTH if book.pace.quick and not book.rate.limited else 1)
     slots = book.fillable()
@@ -152,10 +154,15 @@ def _size(book: Book, allowed: int) -> int:
 
 def _feed(book: Book, slot: Slot, most: int, out: Outcome) -> int:
     """The order to take something new from the plan."""
-    if book.exhausted or book.barrier or book.waiting.full:
+    if not _may_feed(book):
         return 0
     out.actions.append(Feed(slot.number, most))
     return most
+
+
+def _may_feed(book: Book) -> bool:
+    """Whether the plan may give something now."""
+    return not (book.exhausted or book.barrier or book.dry or book.waiting.full)
 
 
 def _suitable(book: Book, slot: Slot, *, idle: bool) -> int | None:

@@ -53,7 +53,7 @@ class Feeder:
     def chunk(self, size: int) -> Chunk | b.Event | None:
         """The next chunk, of up to `size` items; else what ends the feeding, or nothing for now."""
         book = self._book
-        if self._ended or book.barrier or book.closing or book.waiting.full:
+        if self._ended or book.barrier or book.closing or book.dry or book.waiting.full:
             return None
         try:
             taken = self._plan.take(size)
@@ -131,7 +131,7 @@ class Feeder:
             case State.MORE:
                 self.more = True
             case State.WAIT:
-                pass  # whoever brings it says that there is more
+                self._book.dry = True  # whoever brings it says that there is more
             case State.BARRIER:
                 self._book.barrier = True
                 self.more = True
@@ -158,11 +158,12 @@ class Feeder:
 
     def hear(self) -> None:
         """Something came that the plan may wait for."""
-        self.more = True
+        self._book.dry, self.more = False, True
 
     def look_again(self) -> None:
         """Ask the plan again, if it waits for what nobody will announce."""
-        self.more = self.more or self._plan.waits_for_others
+        if self._plan.waits_for_others:
+            self.hear()
 
     def _carry(self, n: int, item_id: str, past: Past) -> None:
         """Note at its new position what an item left before its source changed."""

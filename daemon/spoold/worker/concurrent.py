@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections import OrderedDict
 from time import monotonic_ns, perf_counter
 
 from spoold.core.chunk import Chunk
@@ -40,7 +41,7 @@ class ConcurrentWorker:
         self.chunks: asyncio.Queue[Chunk] = asyncio.Queue()
         self.go = asyncio.Event()
         self.over = asyncio.Event()
-        self.marks: dict[int, Mark] = {}
+        self.marks: OrderedDict[int, Mark] = OrderedDict()  # the oldest first
 
     def run(self) -> None:
         """Until the runner closes the channel."""
@@ -110,6 +111,7 @@ class ConcurrentWorker:
         """Everything of the chunk that is in the segment now was told, or there is nothing yet."""
         segment = self.recorder.segment
         self.marks[chunk.key] = segment.size(), segment.q
+        self.marks.move_to_end(chunk.key)
 
     def tell(self, chunk: Chunk, done: int, seconds: float, *, last: bool) -> None:
         """Tell the runner how far a chunk is; it may have to answer before anything else begins."""
@@ -117,7 +119,7 @@ class ConcurrentWorker:
             del self.marks[chunk.key]
         else:
             self.mark(chunk)
-        if self.account.tell(chunk, done, seconds, last=last, since=min(self.marks.values(), default=None)):
+        if self.account.tell(chunk, done, seconds, last=last, since=next(iter(self.marks.values()), None)):
             self.go.clear()
         self.hear()  # what came while a record waited for room on the disk
 
