@@ -197,9 +197,7 @@ class Supervisor:
         """Put what was accepted in the table, and tell of the rest."""
         for name in scan.accepted:
             self.log.info(f"accepted: job {name}")
-            job = self.table.accepted(name)
-            if job.next_waits and job.runner is not None and job.state is JobState.PAUSED and job.error is not None:
-                job.runner.order(Order(Verb.PAUSE))  # what it waits for may never come: the manifest may mend that
+            self.overseer.let_next_in(self.table.accepted(name))
         self.note_rejected(reason for _, reason in scan.rejected)
         for name in scan.ignored:
             self.log.info(f"left alone: {name}")

@@ -153,6 +153,7 @@ class Overseer:
                     job.deaths = 0
             case Held(reason):
                 job.happened(JobEvent.STARTED if reason is None else JobEvent.PAUSED, reason)
+                self.let_next_in(job)
             case Done(ref):
                 handle.confirm.pop(ref, lambda: None)()
                 self.changed()
@@ -160,6 +161,11 @@ class Overseer:
                 handle.last_word = message
             case _:
                 pass
+
+    def let_next_in(self, job: Job) -> None:
+        """Where a job waits for what may never come, and a manifest for the job: that may mend it."""
+        if job.next_waits and job.runner is not None and job.state is JobState.PAUSED and job.error is not None:
+            job.runner.order(Order(Verb.PAUSE))
 
     def on_zygote(self) -> None:
         """The zygote told of a start or an end, or is gone itself."""
