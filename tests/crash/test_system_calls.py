@@ -65,6 +65,19 @@ def test_a_failed_sync_is_not_tried_again(daemon: Daemon, error: str) -> None:
     assert list(segment(daemon, 1).parent.glob("001-001.unsynced-*"))
 
 
+def test_results_that_can_not_be_written(daemon: Daemon) -> None:
+    """A disk that fails under a derived file pauses the job and says why; the next start makes it, and runs nothing."""
+    drop(daemon, workers=1, handler="basic:ledger")
+    results = daemon.job("faults") / ".results.jsonl.new"
+    run_traced(daemon, "fsync", paths=[results], inject="error=EIO:when=1+")
+    assert was_hit(daemon)
+    row = daemon.status()["faults"]
+    assert (row["state"], row["error"].startswith("the results can't be written")) == ("paused", True)
+    daemon.run()
+    assert daemon.ledger() == [str(n) for n in range(ITEMS)]
+    assert_complete(daemon, [])
+
+
 def test_no_room_for_a_record(daemon: Daemon) -> None:
     """A record that finds no room is held and written when there is some; no item runs again for it."""
     drop(daemon, workers=1, handler="basic:ledger")

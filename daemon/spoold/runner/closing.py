@@ -60,6 +60,8 @@ def see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
             raise
         log.warning(f"{gone.what}: the whole journal is read again")
         return Ended(str(JobEvent.DRAINED), again={})
+    except OSError as error:  # every outcome stands in the journal: the files are derived when the disk is mended
+        return Ended(str(JobEvent.PAUSED), f"the results can't be written: {error}")
     if word is None:
         return Ended(str(JobEvent.DRAINED), runner.room.wanted)
     runner.news.tell()
