@@ -104,7 +104,7 @@ class Beginning:
         history = ledger.history
         skip = history.done | history.settled | history.in_doubt
         self.resumption = resumption(history, f"{spec.directory}/journal", start, skip) if placed else None
-        self.plan = self._plan(spec, ledger, identify, whole, vetting)
+        self.plan = self._plan(spec, ledger, identify, whole, vetting, skip | self.passed)
 
     @property
     def passed(self) -> BitMap:
@@ -162,6 +162,7 @@ class Beginning:
         identify: Identifier,
         whole: JobRecord | None,
         vetting: Vetting | None,
+        skip: BitMap,
     ) -> Plan:
         """Skip what is done here; keep what was done under its id before the source changed."""
         history = ledger.history
@@ -172,7 +173,7 @@ class Beginning:
         if spec.only is not None and not _began_its_generation(history, journal, spec.job):
             only = BitMap(history.open) if spec.only == "resolved" else failed - history.settled
         choice = Choice(
-            skip=history.done | history.settled | history.in_doubt | self.passed,
+            skip=skip,
             vetted=failed | history.in_doubt | history.noted | BitMap(history.open),
             seen=None if identify.unique else history.ids,
             only=only,

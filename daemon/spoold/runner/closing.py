@@ -85,7 +85,7 @@ def _settle(runner: Runner, event: JobEvent, reason: str | None) -> tuple[JobEve
         cancelled = runner.orders.closing is not None and runner.orders.closing.how is Closing.CANCEL
         event, reason = (JobEvent.CANCELLED, "cancelled by an operator") if cancelled else (JobEvent.DRAINED, None)
     except KeeperGone as gone:
-        runner.feeder.lost, event = str(gone), JobEvent.DRAINED
+        event, reason = JobEvent.DRAINED, str(gone)
     except SpooldError as error:
         event, reason = JobEvent.FAILED, str(error)
     mirror.leave()
@@ -104,8 +104,8 @@ def _lay_down(runner: Runner, event: JobEvent, reason: str | None, log: JobLog) 
     _seal(runner.ledger, log)
     log.info(f"{event}: {counts.settled} settled")
     runner.news.tell()
-    if runner.feeder.lost is not None and runner.orders.closing is None:
-        raise Lost(runner.feeder.lost)
+    if event is JobEvent.DRAINED and reason is not None and runner.orders.closing is None:
+        raise Lost(reason)
     return Ended(str(event), reason)
 
 

@@ -28,7 +28,6 @@ class Feeder:
     Attributes:
         more: the book has to look again at once: the plan was busy passing over what is done, or gave less than the
             book reckoned with, so that others may start.
-        lost: why the source can't be read on by this runner, but perhaps by the next.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class Feeder:
         self._standing = standing
         self._log = log
         self.more = False
-        self.lost: str | None = None
         self._unfinished = unfinished
         self._ended = False
 
@@ -186,10 +184,8 @@ class Feeder:
         if isinstance(error, SegmentFull):
             raise error
         self._ended = True
-        if isinstance(error, ReaderGone):
-            self.lost = str(error)
-            return b.Close(b.Closing.DRAIN)
-        return b.Close(b.Closing.FAIL, str(error))
+        how = b.Closing.DRAIN if isinstance(error, ReaderGone) else b.Closing.FAIL  # the next runner may read on
+        return b.Close(how, str(error))
 
     def _write_notes(self) -> None:
         notes, self._plan.notes = self._plan.notes, []

@@ -266,11 +266,10 @@ class Runner:
         assert self.mirror is not None
         self.feeder.hear()
         self.events += self.mirror.let_through()
-        if isinstance(self.mirror.store.error, KeeperGone):
-            self.feeder.lost = str(self.mirror.store.error)
-            self.wanted(b.Close(b.Closing.DRAIN))
-        elif self.mirror.store.error is not None:
-            self.wanted(b.Close(b.Closing.FAIL, str(self.mirror.store.error)))
+        error = self.mirror.store.error
+        if error is not None:
+            how = b.Closing.DRAIN if isinstance(error, KeeperGone) else b.Closing.FAIL  # the next runner has another
+            self.wanted(b.Close(how, str(error)))
 
     # ------------------------------------------------------------------ what the supervisor wants
 
@@ -343,14 +342,14 @@ def _failures(spec: JobSpec, history: History) -> FailureCount:
 
 
 def closing_event(book: b.Book) -> tuple[JobEvent, str | None]:
-    """Why a book ended, as a job event."""
+    """Why a book ended, as a job event; the reason of a drain that nobody ordered is what the runner lost."""
     match book.closing:
         case b.Closing.NO:
             return JobEvent.SUCCEEDED, None
         case b.Closing.PAUSE:
             return JobEvent.PAUSED, book.reason
         case b.Closing.DRAIN:
-            return JobEvent.DRAINED, None
+            return JobEvent.DRAINED, book.reason
         case b.Closing.CANCEL:
             return JobEvent.CANCELLED, book.reason
         case b.Closing.FAIL:

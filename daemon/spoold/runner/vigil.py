@@ -18,8 +18,8 @@ class Vigil:
         """Listen to these orders."""
         self._orders = orders
 
-    def wait(self, selector: selectors.BaseSelector, seconds: float | None = None) -> None:
-        """Return when the selector has something to tell, or the time is up.
+    def wait(self, selector: selectors.BaseSelector) -> None:
+        """Return when the selector has something to tell.
 
         Raises:
             Interrupted: an order to end the run came, now or before.
@@ -29,7 +29,7 @@ class Vigil:
         if listening:
             selector.register(orders.channel, selectors.EVENT_READ)
         try:
-            ready = [] if orders.closing is not None else selector.select(seconds)
+            ready = [] if orders.closing is not None else selector.select()
         finally:
             if listening:
                 selector.unregister(orders.channel)
