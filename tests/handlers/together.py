@@ -240,3 +240,41 @@ async def fails(item: Thing) -> None:
     """A little later."""
     await asyncio.sleep(0.01)
     raise ValueError("no good")
+
+
+def mark(name: str) -> None:
+    """Let others know."""
+    open(f"{os.environ['LEDGER']}.{name}", "w").close()
+
+
+def marked(name: str) -> bool:
+    """Whether somebody did, in this process or one before."""
+    return os.path.exists(f"{os.environ['LEDGER']}.{name}")
+
+
+async def until(name: str) -> None:
+    """Wait for it."""
+    while not marked(name):  # noqa: ASYNC110 - it may be another process that does
+        await asyncio.sleep(0.005)
+
+
+async def tangled(item: Thing, ctx: Item) -> int:
+    """Item 0 has an effect, then takes its worker down while item 1, which failed once, is in its second attempt."""
+
+    async def effect() -> None:
+        note("effect")
+
+    if item["n"] == 0:
+        await ctx.once("effect", effect)
+        mark("done")
+        if not marked("over"):
+            await until("again")
+            mark("over")
+            os.kill(os.getpid(), signal.SIGKILL)
+    elif ctx.attempt == 1:
+        await until("done")
+        raise ConnectionError("once more")
+    else:
+        mark("again")
+        await until("over")
+    return ctx.attempt

@@ -58,12 +58,13 @@ def test_one_death_among_many_blames_one(serving: Daemon) -> None:
 @pytest.mark.parametrize(("how", "deaths"), [("hang", 0), ("deaf", 1), ("block", 1)])
 def test_time_that_is_up(serving: Daemon, how: str, deaths: int) -> None:
     """What waits is cancelled; what does not listen, or holds up the loop, dies with its worker, blamed alone."""
-    name, source = f"time-{how}", numbers(12, _4=how)
+    name, source = f"time-{how}", numbers(120, _4=how)
     ended = serving.finish(name, handler="together:odd", workers=1, concurrency=4, timeout="300ms", source=source)
-    assert (ended["counts"]["ok"], ended["counts"]["failed"]) == (11, 1)
+    assert (ended["counts"]["ok"], ended["counts"]["failed"]) == (119, 1)
     error = serving.failures(name)[0]
     assert (error["id"], error["error"]["type"]) == ("4", "TimeoutError")
     assert Counter(record["s"] for record in serving.records(name))["died"] == deaths
+    assert serving.ledger(name).count("deaf") == (how == "deaf"), "it was blamed together with others"
 
 
 def test_retries(serving: Daemon) -> None:
@@ -143,3 +144,12 @@ def test_limits_on_failures(serving: Daemon) -> None:
     )
     assert (ended["state"], "failures.max" in ended["error"]) == ("failed", True)
     assert 5 < len(serving.records("limited")) <= 5 + 10
+
+
+def test_records_of_many_items_are_told_apart_after_a_death(serving: Daemon) -> None:
+    """What one item noted before another was acknowledged is not lost, and no attempt is counted twice."""
+    retry = {"attempts": 2, "backoff": "0s"}
+    serving.finish("tangled", handler="together:tangled", workers=1, concurrency=2, retry=retry, source=numbers(2))
+    assert [row["result"] for row in serving.results("tangled")] == [1, 2]
+    assert serving.ledger("tangled") == ["effect"]
+    assert serving.report("tangled")["tries"]["retried"] == 1

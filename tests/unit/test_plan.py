@@ -16,6 +16,7 @@ from spoold.journal.index import Done, Known
 from spoold.runner import plan as planning
 from spoold.runner.choice import Choice, Lookup
 from spoold.runner.given import Bad, Items, Kept, State
+from spoold.runner.place import Resumption
 from spoold.runner.plan import Plan
 from spoold.runner.reading import ReadingHere
 from spoold.sources.base import Source
@@ -313,3 +314,12 @@ def test_a_source_that_breaks_off_gave_all_before(tmp_path: Path) -> None:
         take_all()
     assert found == list(range(len(found)))
     assert len(found) > 1000
+
+
+def test_what_was_run_must_still_be_where_it_was() -> None:
+    """Where reading goes on at a place, another item at the position of one that was run ends it; the same does not."""
+    same = make(inline("a", "b"), skip=(1,), resumption=Resumption(expected={1: "b"}))
+    assert same.take(5) == ([0], ["a"], [b'{"id":"a"}'], None)
+    other = make(inline("a", "b"), skip=(1,), resumption=Resumption(expected={1: "c"}))
+    with pytest.raises(SourceError, match=r"position 1: source changed: item 'b' stands where 'c' was run before"):
+        other.take(5)
