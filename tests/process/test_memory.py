@@ -181,8 +181,7 @@ def test_control_groups_are_removed(daemon: Daemon) -> None:
     eventually(daemon.ledger, "an item")
     first = groups(daemon)[0]
     assert leaves(first) == {"worker-groups-0", "worker-groups-1"}
-    daemon.kill_everything()
-    assert first.exists()
+    daemon.kill_everything()  # from here on any daemon that starts on this machine may remove what is left
     daemon.start()
     eventually(lambda: len(daemon.ledger()) > 3, "the job to go on")
     second = groups(daemon)[-1]
