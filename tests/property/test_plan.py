@@ -10,13 +10,13 @@ import json
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from zlib import crc32
 
 from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from spoold.core.chunk import Past
+from spoold.core.identity import mark
 from spoold.journal.index import Done, Known
 from spoold.runner.choice import Choice
 from spoold.runner.given import Bad, Carried, Doubtful, Kept, State
@@ -69,7 +69,7 @@ class Journal:
             Choice(
                 skip=BitMap(set(self.ids()) - again),
                 vetted=BitMap(self.failed | set(self.bad)),
-                seen=BitMap([crc32(item_id.encode()) for item_id in self.ids().values()]),
+                seen=BitMap([mark(item_id) for item_id in self.ids().values()]),
                 known_by_id=self.known if self.before or self.doubted or self.begun else None,
             ),
             recorded=self.recorded,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spoold.core.identity import IdentityError, content_id, id_text
+from spoold.core.identity import IdentityError, content_id, id_text, mark, marks
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,20 @@ def test_an_id_over_512_bytes_becomes_its_digest(long: str | int, short: str | i
 def test_content_is_the_digest_of_sorted_json(item: Any) -> None:
     """A content id is what the standard library's json gives, key order apart."""
     assert content_id(item) == hashlib.sha256(json.dumps(item, sort_keys=True).encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        ["5", "17", "0"],
+        ["5", "a"],
+        ["5", "9999999999", "-3"],
+        ["²", "5", "٣"],
+        ["doc-1", "doc-2"],
+        ["é", "007", "7", "\ud800"],
+    ],
+)
+def test_an_id_has_the_same_mark_alone_and_among_others(ids: list[str]) -> None:
+    """A mark depends on nothing but the id, and fits 32 bits."""
+    assert marks(ids) == [mark(item_id) for item_id in ids]
+    assert all(0 <= found < 2**32 for found in marks(ids))

@@ -6,11 +6,11 @@ import gzip
 import json
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import pytest
 from pyroaring import BitMap
 
+from spoold.core.identity import mark
 from spoold.errors import SourceError
 from spoold.journal.index import Done, Known
 from spoold.runner import plan as planning
@@ -35,7 +35,7 @@ def make(source: Source, *, skip: tuple[int, ...] = (), seen: tuple[str, ...] | 
     options: dict[str, Any] = {
         "skip": BitMap(skip),
         "vetted": BitMap(),
-        "seen": None if seen is None else BitMap([crc32(item_id.encode()) for item_id in seen]),
+        "seen": None if seen is None else BitMap([mark(item_id) for item_id in seen]),
         **{name: more.pop(name) for name in ("vetted", "only", "known_by_id") if name in more},
     }
     recorded = more.pop("recorded", lambda _: {})
@@ -130,7 +130,7 @@ def test_a_second_item_with_an_id_is_a_duplicate() -> None:
 def test_no_hash_decides() -> None:
     """Another id with the same hash is set aside, compared with the journal, and runs."""
     first, second = TWINS
-    assert crc32(first.encode()) == crc32(second.encode())
+    assert mark(first) == mark(second)
     asked: list[dict[str, list[int]]] = []
 
     def recorded(ids: dict[str, list[int]]) -> dict[str, int]:

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
 
 from spoold.errors import SpooldError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_ID_BYTES: Final = 512
 """UTF-8 bytes of an id; a longer one becomes its digest."""
 _MAX_BITS: Final = 13_000  # Python refuses to print integers of more than 4,300 digits (about 14,284 bits)
+_DIGITS: Final = 9
+"""Of an id that is its own mark: what they make is below 2**32, whatever they are."""
 _SORTED: Final = json.JSONEncoder(sort_keys=True)
 
 
@@ -57,6 +63,26 @@ def content_id(item: Any) -> str:
         TypeError: the item is not made of JSON values.
     """
     return hashlib.sha256(_SORTED.encode(item).encode()).hexdigest()
+
+
+def mark(item_id: str) -> int:
+    """32 bits that stand for an id where duplicates are looked for; few others have the same.
+
+    Short numbers are their own marks: those that follow each other lie densely in a bitmap, which takes them sooner.
+    """
+    if item_id.isdigit() and len(item_id) <= _DIGITS and item_id.isascii():
+        return int(item_id)
+    return crc32(item_id.encode(errors="surrogatepass"))
+
+
+def marks(ids: Sequence[str]) -> list[int]:
+    """The mark of each."""
+    text = "".join(ids)
+    if not text.isascii():
+        return list(map(mark, ids))
+    if text.isdigit() and max(map(len, ids)) <= _DIGITS:
+        return list(map(int, ids))
+    return [mark(item_id) if item_id.isdigit() else crc32(item_id.encode()) for item_id in ids]
 
 
 def _kind(value: object) -> str:

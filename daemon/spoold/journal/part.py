@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
-from zlib import crc32
 
 import msgspec
 from pyroaring import BitMap
 
+from spoold.core.identity import marks
 from spoold.core.tally import Tally
 from spoold.errors import JournalError
 from spoold.journal.bulk import BulkRecord, decode_block
@@ -17,7 +17,7 @@ from spoold.journal.format import FINAL, STATUSES, ItemRecord, JobRecord
 from spoold.journal.history import Block, SegmentEnd
 from spoold.journal.scan import Damage, Found, Reader, reading, whole_lines
 
-_BATCH: Final = 1 << 17  # hashes of ids
+_BATCH: Final = 1 << 17  # marks of ids
 _RANK = {status: rank for rank, status in enumerate(STATUSES)}
 
 
@@ -82,7 +82,7 @@ class _Collector:
     tally: Tally = field(default_factory=Tally)
 
     def flush(self) -> None:
-        """Bring the hashes gathered so far into the bitmap, in order: out of order each insertion is a cache miss."""
+        """Bring the marks gathered so far into the bitmap, in order: out of order each insertion is a cache miss."""
         self.ids.update(sorted(self.pending))
         self.pending = []
 
@@ -103,7 +103,7 @@ class _Collector:
         key = Key.of(self.run, records[0])
         self.claims[key].update([record.n for record in records])
         if key.status in FINAL:
-            self.pending += [crc32(record.id.encode()) for record in records]
+            self.pending += marks([record.id for record in records])
             if len(self.pending) >= _BATCH:
                 self.flush()
         if self.timed:

@@ -1,16 +1,16 @@
 """Which records of a source run: those that are not done, each id once.
 
-Duplicates are recognised by a 32-bit hash of the id: a hit may be another id with the same hash, so the item is set
+Duplicates are recognised by a 32-bit mark of the id: a hit may be another id with the same mark, so the item is set
 aside by its position, to be looked at when everything else is settled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from zlib import crc32
 
 from pyroaring import BitMap
 
+from spoold.core.identity import mark, marks
 from spoold.journal.index import Known
 from spoold.runner.given import Bad, Carried, Doubtful, Items, Kept, Note
 from spoold.sources.base import Batch, Fault
@@ -42,7 +42,7 @@ class Choice:
         Args:
             skip: positions that need not run.
             vetted: positions with a record of their own: they are no duplicates, and nothing is known by their id.
-            seen: hashes of the ids that have a record; None: no id comes twice.
+            seen: marks of the ids that have a record; None: no id comes twice.
             only: positions outside of which nothing runs.
             known_by_id: what is known of an id since before the source changed.
         """
@@ -118,7 +118,7 @@ class Choice:
             self.notes.append(Doubtful(n, item_id, raw, line, known.doubt))
 
     def runs(self, n: int, item_id: str, raw: bytes, line: int | None) -> bool:
-        """Whether an item that was set aside for its hash is to run; if it is known under its id, that is noted."""
+        """Whether an item that was set aside for its mark is to run; if it is known under its id, that is noted."""
         known = self._known_by_id(item_id) if self._known_by_id is not None else None
         if known is None:
             return True
@@ -129,25 +129,25 @@ class Choice:
 
     def _new(self, item_id: str) -> bool:
         assert self._seen is not None
-        mark = crc32(item_id.encode(errors="surrogatepass"))
-        if mark in self._seen:
+        found = mark(item_id)
+        if found in self._seen:
             return False
-        self._seen.add(mark)
+        self._seen.add(found)
         return True
 
     def _without_duplicates(self, first: int, ids: list[str | Fault], chosen: list[int] | range) -> list[int] | range:
-        """Set aside what has a hash that was seen; positions with a record of their own were looked at before."""
+        """Set aside what has a mark that was seen; positions with a record of their own were looked at before."""
         assert self._seen is not None
-        hashes = [crc32(str(ids[i]).encode(errors="surrogatepass")) for i in chosen]
-        fresh = BitMap(hashes)
-        if len(fresh) == len(hashes) and self._seen.isdisjoint(fresh):
+        found = marks([str(ids[i]) for i in chosen])
+        fresh = BitMap(found)
+        if len(fresh) == len(found) and self._seen.isdisjoint(fresh):
             self._seen |= fresh
             return chosen
         left = []
-        for i, mark in zip(chosen, hashes, strict=True):
-            if mark in self._seen and first + i not in self._vetted:
+        for i, one in zip(chosen, found, strict=True):
+            if one in self._seen and first + i not in self._vetted:
                 self.aside.add(first + i)
             else:
-                self._seen.add(mark)
+                self._seen.add(one)
                 left.append(i)
         return left
