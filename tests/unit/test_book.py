@@ -231,7 +231,7 @@ def acked(
 
 def sends(out: b.Outcome) -> list[tuple[int, list[int]]]:
     """Which slot is sent which positions."""
-    return [(action.slot, action.chunk.ns) for action in out.actions if isinstance(action, b.Send)]
+    return [(action.slot, list(action.chunk.ns)) for action in out.actions if isinstance(action, b.Send)]
 
 
 def test_a_retry_waits_and_occupies_no_worker() -> None:

@@ -117,7 +117,7 @@ def test_new_items_are_as_they_are(journal: Journal) -> None:
     """Then the plan is at its end, which is noted."""
     life = begin(journal, "a", "b")
     chunk = life.chunk()
-    assert (chunk.ns, chunk.ids, chunk.pasts) == ([0, 1], ["a", "b"], None)
+    assert (list(chunk.ns), chunk.ids, chunk.pasts) == ([0, 1], ["a", "b"], None)
     assert life.take() == b.Exhausted()
     assert [(record.event, record.fields["items"]) for record in life.history().jobs[1:]] == [("planned", 2)]
 
@@ -280,10 +280,10 @@ def test_less_than_was_asked_for_where_a_rate_is_set(journal: Journal) -> None:
     """Others may start what was reserved for this worker, so the book looks again; also if the plan has to wait."""
     rate = Rate(1000.0, NOW, began_before=False)
     life = begin(journal, "a", "b", rate=rate)
-    assert life.chunk(2).ns == [0, 1]
+    assert list(life.chunk(2).ns) == [0, 1]
     assert not life.feeder.more
     life = begin(Journal(life.folder), "a", "b", rate=rate)
-    assert life.chunk(10).ns == [0, 1]
+    assert list(life.chunk(10).ns) == [0, 1]
     assert life.feeder.more
 
 

@@ -34,7 +34,7 @@ def test_growth_is_bounded() -> None:
     for _ in range(4):
         pace.observe(pace.size, 0.0)
         sizes.append(pace.size)
-    assert sizes == [GROWTH, GROWTH**2, MOST, MOST]
+    assert sizes == [GROWTH, GROWTH**2, GROWTH**3, MOST]
 
 
 def test_slow_items_shrink_it_at_once() -> None:

@@ -68,10 +68,11 @@ def taken(plan: Plan, size: int = 100) -> list[tuple[int, str]]:
 
 
 def some(plan: Plan, size: int = 100) -> Items:
-    """The next items, which must be there."""
+    """The next items, which must be there, all in lists."""
     found = plan.take(size)
     assert not isinstance(found, State)
-    return found
+    ns, ids, raws, lines = found
+    return list(ns), ids, raws, None if lines is None else list(lines)
 
 
 def test_everything_in_order() -> None:

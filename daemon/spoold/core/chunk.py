@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 
@@ -27,24 +29,24 @@ class Past(msgspec.Struct, array_like=True, gc=False):
         return len(self.saved or b"") + sum(map(len, (self.once or {}).values()))
 
 
-class Chunk(msgspec.Struct, array_like=True, gc=False):
-    """Items that travel together; the lists run in parallel.
+class Chunk(msgspec.Struct, gc=False):
+    """Items that travel together; the sequences run in parallel.
 
     Attributes:
         key: number of the chunk within the runner's life.
-        ns: positions in the source.
+        ns: positions in the source; a range, where they follow each other.
         ids: identities, as text.
         raws: each item as one JSON text.
-        lines: line of each record in its source; None where the source has no lines.
+        lines: line of each record in its source, as `ns`; None where the source has no lines.
         alone: the item is a suspect and shares its worker with no other.
         pasts: what earlier attempts left of each item; None where there was none, or for no item.
     """
 
     key: int
-    ns: list[int]
+    ns: Sequence[int]
     ids: list[str]
     raws: list[bytes]
-    lines: list[int] | None = None
+    lines: Sequence[int] | None = None
     alone: bool = False
     pasts: list[Past | None] | None = None
 

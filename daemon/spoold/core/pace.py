@@ -12,7 +12,7 @@ TARGET: Final = 0.05
 """Seconds of work in a chunk."""
 SHORT: Final = 0.01
 """The same where other hosts wait to hear what is done."""
-MOST: Final = 512
+MOST: Final = 1024
 """Items in a chunk; past it the framing costs nothing measurable."""
 GROWTH: Final = 8
 WEIGHT: Final = 0.5

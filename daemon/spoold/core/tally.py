@@ -57,7 +57,10 @@ _SHORT: Final = tuple(_logarithm(hundredths) for hundredths in range(1024))
 
 def bucket(ms: float) -> int:
     """The histogram's bucket for a duration in ms, as recorded: to the hundredth; 0 is for none."""
-    hundredths = int(ms * 100 + 0.5)
+    return _bucket(int(ms * 100 + 0.5))
+
+
+def _bucket(hundredths: int) -> int:
     return _SHORT[hundredths] if 0 <= hundredths < 1024 else _logarithm(hundredths)
 
 
@@ -75,9 +78,11 @@ class Tally:
         results: items with a result, kept ones not included.
         hist: how many attempts that ended an item fell into each bucket of durations.
         slowest: the ten slowest of those, slowest first.
+        floor: hundredths of a ms; what took less is none of the slowest.
+        floor_n: of what took as long as that, only items before this position are.
     """
 
-    __slots__ = (*_COUNTS, "hist", "slowest", "_floor", "_least")
+    __slots__ = (*_COUNTS, "floor", "floor_n", "hist", "slowest")
 
     ok: int
     failed: int
@@ -90,18 +95,18 @@ class Tally:
     results: int
     hist: dict[int, int]
     slowest: list[Slow]
-    _floor: float  # what is below is none of the slowest
-    _least: tuple[float, int]
+    floor: int
+    floor_n: int
 
     def __init__(self) -> None:
+        self.floor, self.floor_n = -1, 0
         self.clear()
 
     def clear(self) -> None:
-        """Begin again at nothing."""
+        """Begin again at nothing, to be merged with what was counted so far: of that, ten reached the floor."""
         for name in _COUNTS:
             setattr(self, name, 0)
         self.hist, self.slowest = {}, []
-        self._floor, self._least = -math.inf, (-math.inf, 0)
 
     def add(
         self,
@@ -124,8 +129,25 @@ class Tally:
             return
         hist, number = self.hist, bucket(ms)
         hist[number] = hist.get(number, 0) + 1
-        if ms >= self._floor and (ms, -n) >= self._least:
-            self._slow([(ms, n, item_id)])
+        if self._is_slow(ms, n):
+            self.slow([(ms, n, item_id)])
+
+    def add_ok(self, spans: Mapping[int, int], results: int) -> None:
+        """Count items that ended ok; what of them is slow, `slow` is told.
+
+        Args:
+            spans: hundredths of a ms to how many took so long.
+            results: how many have a result.
+        """
+        for hundredths, count in spans.items():
+            self.ok += count
+            number = _bucket(hundredths)
+            self.hist[number] = self.hist.get(number, 0) + count
+        self.results += results
+
+    def _is_slow(self, ms: float, n: int) -> bool:
+        hundredths = int(ms * 100 + 0.5)
+        return hundredths > self.floor or (hundredths == self.floor and n < self.floor_n)
 
     def add_record(self, record: Recorded) -> None:
         """Count one record as the journal has it."""
@@ -147,9 +169,9 @@ class Tally:
             if ms is not None:
                 number = bucket(ms)
                 self.hist[number] = self.hist.get(number, 0) + count
-        floor, least = self._floor, self._least
-        late = [(r.ms, r.n, r.id) for r in records if r.ms is not None and r.ms >= floor and (r.ms, -r.n) >= least]
-        self._slow(late)
+        least = self.floor / 100  # the same float as a record's, when it took exactly as long
+        late = [(r.ms, r.n, r.id) for r in records if r.ms is not None and r.ms >= least and self._is_slow(r.ms, r.n)]
+        self.slow(late)
 
     def merge(self, other: Tally) -> None:
         """Add what another tally counted."""
@@ -157,7 +179,7 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for number, count in other.hist.items():
             self.hist[number] = self.hist.get(number, 0) + count
-        self._slow(other.slowest)
+        self.slow(other.slowest)
 
     def percentile(self, p: float) -> float | None:
         """The duration in ms that a share `p` (0 to 1) of the attempts did not exceed; None when none was measured."""
@@ -186,7 +208,7 @@ class Tally:
         for name in _COUNTS:
             setattr(tally, name, data.get(name, 0))
         tally.hist = {int(number): count for number, count in data["hist"].items()}
-        tally._slow([(ms, n, item_id) for ms, n, item_id in data["slowest"]])
+        tally.slow([(ms, n, item_id) for ms, n, item_id in data["slowest"]])
         return tally
 
     def __eq__(self, other: object) -> bool:
@@ -197,11 +219,12 @@ class Tally:
     def __repr__(self) -> str:
         return f"Tally({self.to_builtins()})"
 
-    def _slow(self, candidates: Sequence[Slow]) -> None:
+    def slow(self, candidates: Sequence[Slow]) -> None:
         """Keep the ten slowest of those so far and these; of equal ones those that stand first in the source."""
         if not candidates:
             return
         self.slowest = nsmallest(_SLOWEST, [*self.slowest, *candidates], key=lambda slow: (-slow[0], slow[1:]))
         if len(self.slowest) == _SLOWEST:
             ms, n, _ = self.slowest[-1]
-            self._floor, self._least = ms, (ms, -n)
+            if self._is_slow(ms, n):
+                self.floor, self.floor_n = int(ms * 100 + 0.5), n

@@ -6,6 +6,7 @@ Nothing here assumes that a worker is a local process: an engine is told what to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from spoold.core.book import Event
@@ -18,7 +19,7 @@ class Host(Protocol):
     def happened(self, event: Event) -> None:
         """Something that `core.book.decide` has to know."""
 
-    def recorded(self, status: str, positions: list[int]) -> None:
+    def recorded(self, status: str, positions: Sequence[int]) -> None:
         """The items at these positions have their final record, of this status."""
 
     def counted(self, tally: dict[str, Any]) -> None:

@@ -84,7 +84,7 @@ def be_worker(birth: Birth) -> NoReturn:
         gc.collect()
         gc.freeze()
         channel.send(Kind.LOADED, b"")
-        recorder = Recorder(segment, channel, birth.line)
+        recorder = Recorder(segment, channel, birth.line, spec.sync)
         account = Account(spec, handler, recorder, birth.line, streams, ration)
         _worker(Station(spec, birth.slot, handler, birth.line, recorder, account, current)).run()
         code = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Final
@@ -105,7 +106,7 @@ class ForkedWorker:
         self.loaded, self._until = True, None
         self._at_load = memory.resident(self.pid)
 
-    def acknowledged(self, ack: Ack) -> list[int]:
+    def acknowledged(self, ack: Ack) -> Sequence[int]:
         """Note how far a chunk is; the positions that have their records since the last time."""
         chunk, before = self.sent[ack.key], self.done.get(ack.key, 0)
         self.done[ack.key] = ack.done

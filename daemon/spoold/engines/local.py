@@ -235,8 +235,10 @@ class LocalEngine:
         positions = worker.acknowledged(ack)
         if ack.noted:
             self._host.noted(ack.noted)
+        if ack.endings:
+            others = {ending.n for ending in ack.endings}
+            positions = [n for n in positions if n not in others]
         for ending in ack.endings:
-            positions.remove(ending.n)
             if not ending.again:
                 self._host.recorded(ending.status, [ending.n])
         if positions:

@@ -76,8 +76,8 @@ if TYPE_CHECKING:
 __all__ = [
     "DONE", "FINAL", "HEAD", "MAX_N", "NOTES", "STANDING", "STATUSES", "TAIL", "VERSION",
     "Header", "ItemRecord", "JobRecord", "NewerFormatError", "Status",
-    "decode_header", "decode_record", "encode_header", "frame", "item_payload", "job_payload", "ok_payload",
-    "raw_field",
+    "decode_header", "decode_record", "encode_header", "frame", "id_texts", "item_payload", "job_payload", "ok_line",
+    "ok_payload", "raw_field",
 ]  # fmt: skip
 
 TAIL: Final = len(',"crc":"01234567"}\n')  # bytes of a line that its crc does not cover
@@ -169,12 +169,41 @@ def item_payload(  # noqa: PLR0913 (one argument for each key of the format)
 
 
 def ok_payload(n: int, id_json: bytes, attempt: int, t: float, ms: float, result: bytes | None) -> bytes:
-    """The same bytes as `item_payload(n, id_json, "ok", ...)`, sooner."""
-    if attempt == 1:
-        if result is None:
-            return b'"n":%d,"id":%b,"s":"ok","t":%.3f,"ms":%.2f' % (n, id_json, t, ms)
-        return b'"n":%d,"id":%b,"s":"ok","t":%.3f,"ms":%.2f,"result":%b' % (n, id_json, t, ms, result)
+    """What stands between q and crc in the record of an item that ended ok."""
     return item_payload(n, id_json, "ok", attempt=attempt, t=t, ms=ms, result=result)
+
+
+def ok_line(q: int, n: int, id_text: str, attempt: int, t: str, ms: str, result: bytes | None, seed: int) -> bytes:
+    """The same bytes as `frame(q, ok_payload(...), seed)`, sooner: it is made once an item.
+
+    Args:
+        q: number of the record.
+        n: position of the item.
+        id_text: what stands between the quotes of its id, see `id_texts`.
+        attempt: which.
+        t: the time, as it is to stand there.
+        ms: the duration, as it is to stand there.
+        result: one line of JSON text.
+        seed: what the checksum starts from.
+
+    Raises:
+        JournalError: there is a newline in the result, which would make two lines of it.
+    """
+    tries = "" if attempt == 1 else f'"try":{attempt},'
+    body = f'{{"q":{q},"n":{n},"id":"{id_text}","s":"ok",{tries}"t":{t},"ms":{ms}'.encode()
+    if result is not None:
+        if b"\n" in result:
+            raise _two_lines()
+        body = b'%b,"result":%b' % (body, result)
+    return b'%b,"crc":"%08x"}\n' % (body, crc32(body, seed))
+
+
+def id_texts(ids: list[str]) -> list[str]:
+    """What stands between the quotes of the JSON text of each id."""
+    together = "".join(ids)
+    if together.isprintable() and '"' not in together and "\\" not in together:
+        return ids
+    return [_encode(item_id)[1:-1].decode() for item_id in ids]
 
 
 def job_payload(event: str, t: float, **fields: Any) -> bytes:
@@ -198,8 +227,12 @@ def frame(q: int, payload: bytes, seed: int) -> bytes:
     """
     body = b'{"q":%d,%b' % (q, payload)
     if b"\n" in body:
-        raise JournalError("a record holds a newline", remedy="encode JSON on one line")
+        raise _two_lines()
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body, seed))
+
+
+def _two_lines() -> JournalError:
+    return JournalError("a record holds a newline", remedy="encode JSON on one line")
 
 
 def decode_record(line: bytes, seed: int) -> ItemRecord | JobRecord | None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self
 
 from spoold.journal.failure import SegmentBroken, SegmentFull, trouble
 from spoold.journal.folder import parse_name, segment_name
-from spoold.journal.format import Header, encode_header, frame, job_payload
+from spoold.journal.format import Header, encode_header, frame, job_payload, ok_line
 from spoold.journal.mend import drop_torn, mark_unsynced, put_aside, put_asides, recopy, sync_folder, unsynced_mark
 from spoold.journal.scan import Found, HeaderTornError, Reader, check_owner, reading
 
@@ -142,24 +142,35 @@ class Segment:
             SegmentFull: no room; nothing of it stands in the file.
             SegmentBroken: another failure, now or before.
         """
-        if self._broken is not None:
-            raise self._broken
-        if self._torn:
+        if self._broken is not None or self._torn:
             self.mend()
         return self._write(payload)
 
+    def append_ok(self, n: int, id_text: str, attempt: int, t: str, ms: str, result: bytes | None) -> None:
+        """Write the record of an item that ended ok, by one write(2); see `format.ok_line`.
+
+        Raises:
+            SegmentFull: no room; nothing of it stands in the file.
+            SegmentBroken: another failure, now or before.
+        """
+        if self._broken is not None or self._torn:
+            self.mend()
+        self._put(ok_line(self.q + 1, n, id_text, attempt, t, ms, result, self.seed))
+
     def _write(self, payload: bytes) -> int:
-        line = frame(self.q + 1, payload, self.seed)
+        offset = self._size
+        self._put(frame(self.q + 1, payload, self.seed))
+        return offset
+
+    def _put(self, line: bytes) -> None:
         try:
             written = os.write(self.fd, line)
         except OSError as error:
             raise self._cut_back(error) from error
         if written != len(line):
             raise self._cut_back(OSError(errno.ENOSPC, "short write"))
-        offset = self._size
         self._size += written
         self.q += 1
-        return offset
 
     def sync(self) -> None:
         """Bring the records to the disk.

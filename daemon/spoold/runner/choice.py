@@ -7,6 +7,7 @@ aside by its position, to be looked at when everything else is settled.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from pyroaring import BitMap
 
@@ -64,22 +65,26 @@ class Choice:
 
     def choose(self, batch: Batch, ids: list[str | Fault]) -> Items:
         """The items of a batch that have to run, and the notes of those that need not."""
-        first = batch.n
-        chosen: list[int] | range = range(len(ids))
-        if self._skip.range_cardinality(first, first + len(ids)) or self._only is not None:
+        first, count = batch.n, len(ids)
+        chosen: list[int] | range = range(count)
+        if self._skip.range_cardinality(first, first + count) or self._only is not None:
             skip, only = self._skip, self._only
             chosen = [i for i in chosen if first + i not in skip and (only is None or first + i in only)]
-        if any(type(item_id) is Fault for item_id in ids):
+        if Fault in set(map(type, ids)):
             chosen = self._without_faults(batch, ids, chosen)
         if self._known_by_id is not None:
             chosen = self._without_kept(batch, ids, chosen)
         if self._seen is not None:
             chosen = self._without_duplicates(first, ids, chosen)
-        if len(chosen) == len(ids):
-            lines = None if batch.line_of(0) is None else [batch.line_of(i) or 0 for i in range(len(ids))]
-            return list(range(first, first + len(ids))), list(map(str, ids)), batch.raws, lines
-        lines = None if batch.line_of(0) is None else [batch.line_of(i) or 0 for i in chosen]
-        return [first + i for i in chosen], [str(ids[i]) for i in chosen], [batch.raws[i] for i in chosen], lines
+        lines = batch.line_numbers()
+        if len(chosen) == count:
+            return range(first, first + count), cast("list[str]", ids), batch.raws, lines
+        return (
+            [first + i for i in chosen],
+            [str(ids[i]) for i in chosen],
+            [batch.raws[i] for i in chosen],
+            None if lines is None else [lines[i] for i in chosen],
+        )
 
     def _without_faults(self, batch: Batch, ids: list[str | Fault], chosen: list[int] | range) -> list[int]:
         good = []
@@ -138,7 +143,7 @@ class Choice:
     def _without_duplicates(self, first: int, ids: list[str | Fault], chosen: list[int] | range) -> list[int] | range:
         """Set aside what has a mark that was seen; positions with a record of their own were looked at before."""
         assert self._seen is not None
-        found = marks([str(ids[i]) for i in chosen])
+        found = marks(cast("list[str]", ids if len(chosen) == len(ids) else [ids[i] for i in chosen]))
         fresh = BitMap(found)
         if len(fresh) == len(found) and self._seen.isdisjoint(fresh):
             self._seen |= fresh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -74,7 +75,7 @@ class Carried:
 
 Note = Bad | Kept | Doubtful | Carried | Page | Mark
 """To be written before what came with it is sent."""
-Items = tuple[list[int], list[str], list[bytes], list[int] | None]
+Items = tuple[Sequence[int], list[str], list[bytes], Sequence[int] | None]
 """Positions, ids, JSON texts and, where the source has them, lines."""
 
 
@@ -88,8 +89,8 @@ def extended(items: Items, more: Items, which: list[int]) -> Items:
     """Items, and those of `more` at these places; all of one source, so all have lines or none."""
     ns, ids, raws, lines = more
     return (
-        items[0] + [ns[i] for i in which],
+        [*items[0], *(ns[i] for i in which)],
         items[1] + [ids[i] for i in which],
         items[2] + [raws[i] for i in which],
-        None if lines is None else (items[3] or []) + [lines[i] for i in which],
+        None if lines is None else [*(items[3] or ()), *(lines[i] for i in which)],
     )

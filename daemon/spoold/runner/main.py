@@ -9,7 +9,7 @@ from __future__ import annotations
 import sched
 import selectors
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic, time
 from typing import Any
 
@@ -229,7 +229,7 @@ class Runner:
         elif isinstance(event, b.Died) and self.book.slots[event.slot].state is not b.SlotState.LEAVING:
             self.log.warning(f"worker {event.slot} ended: {event.why}")
 
-    def recorded(self, status: str, positions: list[int]) -> None:
+    def recorded(self, status: str, positions: Sequence[int]) -> None:
         """See Host."""
         self.standing.recorded(status, positions)
         if self.mirror is not None and self.mirror.shared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -69,7 +69,7 @@ class Standing:
         self.counts.duplicates = duplicates
         self.counts.elsewhere = elsewhere
 
-    def recorded(self, status: str, positions: list[int]) -> None:
+    def recorded(self, status: str, positions: Sequence[int]) -> None:
         """The items at `positions` have a final record of this status."""
         found, history = BitMap(positions), self.history
         for other in ("failed", "quarantined", "in-doubt"):

@@ -22,7 +22,7 @@ from spoold.core.identity import id_text
 from spoold.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 MAX_RECORDS: Final = 1024
 """Records in a batch."""
@@ -71,6 +71,12 @@ class Batch:
         if self.lines is not None:
             return self.lines[index]
         return None if self.line is None else self.line + index
+
+    def line_numbers(self) -> Sequence[int] | None:
+        """The line on which each record starts, from 1; None for sources without lines."""
+        if self.lines is not None or self.line is None:
+            return self.lines
+        return range(self.line, self.line + len(self.raws))
 
     def place(self, index: int) -> str:
         """The id a malformed record is listed under.

@@ -104,9 +104,9 @@ class Channel:
         size: int = HEAD.unpack_from(self._in)[0]
         return len(self._in) >= HEAD.size + size
 
-    def silent(self) -> bool:
-        """Whether `receive` would have to wait, as far as can be told without reading."""
-        return not self.ready() and not self._poll(select.POLLIN, 0)
+    def silent(self, seconds: float = 0) -> bool:
+        """Whether `receive` would have to wait for longer than that, as far as can be told without reading."""
+        return not self.ready() and not self._poll(select.POLLIN, seconds)
 
     def fill(self) -> bool:
         """Read once from the socket; False at end of file or when nothing is there."""

@@ -6,9 +6,10 @@ Promise: an item's record is written before the runner is told of it, and what d
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from random import random
 from time import time
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -17,6 +18,7 @@ from spoold.core.ending import Ending
 from spoold.core.spec import JobSpec
 from spoold.core.tally import Tally
 from spoold.core.units import format_duration
+from spoold.errors import JournalError
 from spoold.journal.format import item_payload, ok_payload
 from spoold.worker import outcome
 from spoold.worker.call import Handler
@@ -30,6 +32,9 @@ from spoold.worker.wire import Ack, Kind, encode_ack
 
 SHOWN = 300
 """Characters of an error's message that the runner is told; the record has all of it."""
+
+_MS: Final = tuple(f"{hundredths / 100:.2f}" for hundredths in range(1024))
+"""What a record says of so many hundredths of a ms."""
 
 _to_json = msgspec.json.encode
 _from_json = msgspec.json.decode
@@ -70,7 +75,7 @@ class Attempt(msgspec.Struct):
         """It has ended: nothing that it left behind is recorded."""
         if self.notes is not None:
             self.notes.close()
-            self.doubt = self.notes.doubt
+            self.doubt = self.notes.doubt or self.doubt
 
 
 class Untold(msgspec.Struct):
@@ -89,7 +94,8 @@ class Account:
     """A worker's hand in the journal, and its word to the runner.
 
     Attributes:
-        tally: numbers of the records since the runner was told last.
+        tally: numbers of the records since the runner was told last, but for the plain ones of what ended ok.
+        streams: what the handler prints to.
         starved: memory ran out here; the runner replaces this process.
     """
 
@@ -106,11 +112,15 @@ class Account:
         self._judge = Judge(spec.retry, handler.transient)
         self._recorder = recorder
         self._line = line
-        self._streams = streams
+        self.streams = streams
         self._ration = ration
         self._log = logging.getLogger("handler")
+        self._segment = recorder.segment
         self._untold: dict[int, Untold] = {}
         self._failures = 0
+        self._spans: defaultdict[int, int] = defaultdict(int)  # of what ended ok since the runner was told
+        self._results = 0
+        self._t, self._tick = "", 0.0
         self.tally = Tally()
         self.starved = False
 
@@ -124,17 +134,43 @@ class Account:
                 self._recorder.record(item_payload(n, id_json, "start", attempt=one.number, t=time()))
             self._recorder.make_durable()
 
-    def ok(self, attempt: Attempt, result: bytes | None, t: float, ms: float) -> None:
-        """Record that an item is done; `result` is JSON text."""
-        chunk, i = attempt.chunk, attempt.i
-        self._recorder.record(ok_payload(chunk.ns[i], _to_json(chunk.ids[i]), attempt.number, t, ms, result))
-        self.tally.add("ok", ms, chunk.ns[i], chunk.ids[i], result is not None)
+    def ok(self, n: int, id_text: str, attempt: int, result: bytes | None, ended: float, seconds: float) -> None:
+        """Record that the item at `n` is done. This is done for every item, so it has to be quick.
 
-    def bad(self, attempt: Attempt, error: BaseException, t: float, ms: float) -> None:
-        """Record what follows from what an attempt raised; `tell` is to follow soon."""
+        Args:
+            n: its position.
+            id_text: see `format.id_texts`.
+            attempt: which.
+            result: JSON text.
+            ended: when, by perf_counter.
+            seconds: what it took.
+        """
+        if ended >= self._tick:
+            self._read_clock(ended)
+        hundredths = int(seconds * 1e5 + 0.5)
+        ms = _MS[hundredths] if hundredths < 1024 else f"{hundredths / 100:.2f}"
+        try:
+            self._segment.append_ok(n, id_text, attempt, self._t, ms, result)
+        except JournalError:  # the slow way waits for room, or gives up
+            self._recorder.record(ok_payload(n, f'"{id_text}"'.encode(), attempt, float(self._t), float(ms), result))
+        self._spans[hundredths] += 1
+        if result is not None:
+            self._results += 1
+        tally = self.tally
+        if hundredths >= tally.floor and (hundredths > tally.floor or n < tally.floor_n):
+            tally.slow([(hundredths / 100, n, _from_json(f'"{id_text}"'))])
+
+    def _read_clock(self, now: float) -> None:
+        """What a record says of the time, until that is another millisecond; `now` is by perf_counter."""
+        wall = time()
+        self._t = f"{wall:.3f}"
+        self._tick = now + (int(wall * 1000 + 0.5) + 0.5) / 1000 - wall
+
+    def bad(self, attempt: Attempt, error: BaseException, seconds: float) -> None:
+        """Record what follows from what an attempt raised after so many seconds; `tell` is to follow soon."""
         chunk, i, past = attempt.chunk, attempt.i, attempt.past
         n, item_id, number = chunk.ns[i], chunk.ids[i], attempt.number
-        t = round(t, 3)  # as it is recorded: from there to `due` is the wait
+        t, ms = round(time(), 3), round(seconds * 1e3, 2)  # as it is recorded: from there to `due` is the wait
         self.starved = self.starved or isinstance(error, MemoryError)
         verdict = self._judge.judge(error, past, attempt.doubt, random())  # noqa: S311 - it spreads attempts
         text = outcome.encode_error(error, kind=verdict.kind)
@@ -197,9 +233,10 @@ class Account:
 
     def flush_streams(self) -> None:
         """Send what was printed without a newline."""
-        for stream in self._streams:
-            if stream.pending:
-                stream.end_item()
+        out, err = self.streams
+        if out.pending or err.pending:
+            out.end_item()
+            err.end_item()
 
     # ------------------------------------------------------------------ the runner
 
@@ -224,6 +261,7 @@ class Account:
         """
         segment, untold = self._recorder.segment, self._untold.pop(chunk.key, _NOTHING)
         size, q = since or (segment.size(), segment.q)
+        self.tally.add_ok(self._spans, self._results)
         ack = Ack(
             chunk.key,
             done,
@@ -240,4 +278,6 @@ class Account:
         )
         self._recorder.channel.send(Kind.ACK, encode_ack(ack))
         self.tally.clear()
+        self._spans.clear()
+        self._results = 0
         return untold.waits

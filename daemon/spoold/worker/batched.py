@@ -22,7 +22,6 @@ class BatchWorker:
     def __init__(self, station: Station) -> None:
         spec = station.spec
         self.batch = spec.batch
-        self.sync = spec.sync
         self.handler = station.handler
         self.line = station.line
         self.lane = Lane(self.line, 0)
@@ -55,8 +54,7 @@ class BatchWorker:
                 if account.tell(chunk, done, now - told_at, last=False):
                     self.recorder.wait_for(Kind.GO)
                 told_at = perf_counter()
-            if self.recorder.dirty and now - self.recorder.synced_at >= self.sync:
-                self.recorder.make_durable()
+            self.recorder.keep_window(now)
         account.tell(chunk, done, perf_counter() - told_at, last=True)
 
     def drive(self, call: Call) -> None:

@@ -13,12 +13,13 @@ import logging
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import nullcontext
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import msgspec
 
 from spoold.core.chunk import Chunk, Past
+from spoold.journal.format import id_texts
 from spoold.system.process import exit_now
 from spoold.worker import outcome
 from spoold.worker.account import Attempt
@@ -71,7 +72,7 @@ class Calls:
                 continue
             arguments = self._arguments(part, items)
             del items
-            started, began = time(), perf_counter()
+            began = perf_counter()
             reply = yield arguments
             del arguments
             seconds = perf_counter() - began
@@ -81,7 +82,7 @@ class Calls:
                 exit_now(0 if reply.error is None else 1)
             self._account.flush_streams()
             reply = self._checked(part, reply, seconds)
-            parts.extendleft(reversed(self._settle(part, reply, started + seconds, round(seconds * 1e3, 2))))
+            parts.extendleft(reversed(self._settle(part, reply, began + seconds, seconds)))
 
     def _read(self, part: list[Attempt]) -> tuple[list[Attempt], list[Any]]:
         """The items of a part; what can't be read has failed."""
@@ -91,7 +92,7 @@ class Calls:
                 items.append(_from_json(attempt.chunk.raws[attempt.i]))
                 good.append(attempt)
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-                self._account.bad(attempt, error, time(), 0.0)
+                self._account.bad(attempt, error, 0.0)
         return good, items
 
     def _arguments(self, part: list[Attempt], items: list[Any]) -> Arguments:
@@ -124,16 +125,16 @@ class Calls:
 
     # ------------------------------------------------------------------ what came of it
 
-    def _settle(self, part: list[Attempt], reply: Reply, t: float, ms: float) -> list[list[Attempt]]:
+    def _settle(self, part: list[Attempt], reply: Reply, ended: float, seconds: float) -> list[list[Attempt]]:
         """Record what came of a call; the parts to be called again."""
         if reply.error is None:
             for attempt, value in zip(part, self._results(part, reply.value), strict=True):
-                self._end(attempt, value, t, ms)
+                self._end(attempt, value, ended, seconds)
             return []
         error, left = reply.error, []
         for attempt in part:
             if len(part) == 1 or attempt.doubt or self._is_for_all(attempt, error):
-                self._account.bad(attempt, error, t, ms)
+                self._account.bad(attempt, error, seconds)
             else:
                 left.append(attempt)
         middle = (len(left) + 1) // 2
@@ -155,13 +156,14 @@ class Calls:
             return value
         return [ResultError(what)] * len(part)
 
-    def _end(self, attempt: Attempt, value: Any, t: float, ms: float) -> None:
+    def _end(self, attempt: Attempt, value: Any, ended: float, seconds: float) -> None:
         if isinstance(value, BaseException):
-            self._account.bad(attempt, value, t, ms)
+            self._account.bad(attempt, value, seconds)
             return
         try:
             result = outcome.encode_result(value, self._spec.result_limit)
         except ResultError as error:
-            self._account.bad(attempt, error, t, ms)
+            self._account.bad(attempt, error, seconds)
         else:
-            self._account.ok(attempt, result, t, ms)
+            n, id_text = attempt.chunk.ns[attempt.i], id_texts([attempt.chunk.ids[attempt.i]])[0]
+            self._account.ok(n, id_text, attempt.number, result, ended, seconds)

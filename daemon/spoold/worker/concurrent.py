@@ -29,7 +29,6 @@ class ConcurrentWorker:
     def __init__(self, station: Station) -> None:
         spec = station.spec
         self.batch = spec.batch
-        self.sync = spec.sync
         self.timeout = spec.timeout
         self.handler = station.handler
         self.line = station.line
@@ -103,8 +102,7 @@ class ConcurrentWorker:
                 self.tell(chunk, done, now - told_at, last=False)
                 lane.told(self.marks[chunk.key][0])
                 told_at = now
-            if self.recorder.dirty and now - self.recorder.synced_at >= self.sync:
-                self.recorder.make_durable()
+            self.recorder.keep_window(now)
         self.tell(chunk, done, perf_counter() - told_at, last=True)
 
     def mark(self, chunk: Chunk) -> None:

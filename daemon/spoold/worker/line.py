@@ -27,7 +27,12 @@ Each word has one writer and is stored by a single move, so a reader never sees 
 from __future__ import annotations
 
 import mmap
-from typing import Final
+from itertools import count
+from operator import add
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 BEGUN: Final = 0
 STOP: Final = 1
@@ -52,9 +57,19 @@ def new_line(lanes: int = 0) -> Line:
     return memoryview(mmap.mmap(-1, words * 8)).cast("Q")[:words]
 
 
-def begun_word(n: int, serial: int) -> int:
-    """What the worker writes before its attempt number `serial`, on the item at position `n`."""
-    return serial % _SERIALS << _POSITION_BITS | n + 1
+class Beginnings:
+    """Numbers the attempts of a worker's life, so that no two words in a row are the same."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self) -> None:
+        self._next = 1
+
+    def words(self, ns: Sequence[int]) -> Iterator[int]:
+        """What the worker writes before each attempt, when the items at `ns` begin one after the other."""
+        first = self._next if self._next + len(ns) < _SERIALS else 0
+        self._next = first + len(ns)
+        return map(add, ns, count((first << _POSITION_BITS) + 1, 1 << _POSITION_BITS))
 
 
 def begun_position(word: int) -> int | None:

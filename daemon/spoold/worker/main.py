@@ -10,19 +10,19 @@ This is the worker of plain handlers, one item at a time; those of others are in
 from __future__ import annotations
 
 import logging
-from time import perf_counter, time
+from time import perf_counter
+from typing import Any
 
 import msgspec
 
-from spoold.core.chunk import Chunk, Past
-from spoold.journal.format import ok_payload
+from spoold.core.chunk import Chunk
+from spoold.journal.format import id_texts
 from spoold.system.process import exit_now
 from spoold.worker import outcome
 from spoold.worker.account import Attempt
 from spoold.worker.context import Item
 from spoold.worker.deadline import Deadline
-from spoold.worker.line import BEGUN, STOP, begun_word
-from spoold.worker.notes import Notes
+from spoold.worker.line import BEGUN, STOP, Beginnings
 from spoold.worker.ration import LEAST
 from spoold.worker.station import Station
 from spoold.worker.wire import Kind
@@ -40,7 +40,6 @@ class Worker:
     def __init__(self, station: Station) -> None:
         spec = station.spec
         self.job = spec.job
-        self.sync = spec.sync
         self.result_limit = spec.result_limit
         self.at_most_once = spec.at_most_once
         self.slot = station.slot
@@ -48,13 +47,11 @@ class Worker:
         self.recorder = station.recorder
         self.account = station.account
         self.line = station.line
+        self.beginnings = Beginnings()
         self.deadline = Deadline(spec.timeout, self.line)
         self.timed = spec.timeout is not None
         self.current = station.current
         self.log = logging.getLogger("handler")
-        self.notes: Notes | None = None
-        self.doubt: str | None = None
-        self.serial = 0
 
     # ------------------------------------------------------------------ the loop
 
@@ -66,83 +63,132 @@ class Worker:
         self.handler.close()
 
     def work(self, chunk: Chunk) -> None:
-        """Run the items of a chunk until it ends or the runner wants the rest back."""
-        line, account, attempt, recorder, pasts = self.line, self.account, self.attempt, self.recorder, chunk.pasts
-        count, acked_at = account.tally.add, perf_counter()
-        done = 0
-        for i, (n, item_id, raw) in enumerate(zip(chunk.ns, chunk.ids, chunk.raws, strict=True)):
+        """Run the items of a chunk until it ends or the runner wants the rest back.
+
+        Where items are quick, the time goes here and in `Account.ok`; so this loop asks for nothing twice.
+        """
+        line, account, recorder, current = self.line, self.account, self.recorder, self.current
+        handler, limit, (out, err) = self.handler.call, self.result_limit, account.streams
+        special = chunk.pasts is not None or self.at_most_once or self.timed or self.handler.wants_context
+        recorder.begin_window()
+        told_at = perf_counter()
+        due = min(told_at + ACK_EVERY, recorder.sync_at)
+        done, attempt = 0, None
+        words = self.beginnings.words(chunk.ns)
+        for n, item_id, text, raw, word in zip(
+            chunk.ns, chunk.ids, id_texts(chunk.ids), chunk.raws, words, strict=False
+        ):
             if line[STOP] or account.starved:
                 break
-            past = None if pasts is None else pasts[i]
-            number = 1 if past is None else past.attempt
-            id_json = _to_json(item_id)
-            if self.at_most_once:
-                account.starts([Attempt(chunk, i)])
-            self.serial += 1
-            line[BEGUN] = begun_word(n, self.serial)
-            self.current.id = item_id
-            started, began = time(), perf_counter()
-            result, error = attempt(n, item_id, id_json, raw, number, past)
-            ended = perf_counter()
-            if ended - began > LEAST and (excess := account.overdrawn()):
-                self.doubt = excess if self.at_most_once and error is None else self.doubt
-                result, error = None, MemoryError(excess)
-            ms = round((ended - began) * 1e3, 2)
-            done = i + 1
-            if error is None:
-                recorder.record(ok_payload(n, id_json, number, started + ended - began, ms, result))
-                count("ok", ms, n, item_id, result is not None)
-                if ended - acked_at > ACK_EVERY:
-                    account.tell(chunk, done, ended - acked_at, last=False)
-                    acked_at = ended
-            else:
-                account.bad(Attempt(chunk, i, self.notes, self.doubt), error, started + ended - began, ms)
-                del error  # and with it what its frames hold
-                if account.tell(chunk, done, perf_counter() - acked_at, last=False):
-                    recorder.wait_for(Kind.GO)
-                acked_at = perf_counter()
-            if recorder.dirty and ended - recorder.synced_at >= self.sync:
-                recorder.make_durable()
-        account.tell(chunk, done, perf_counter() - acked_at, last=True)
-
-    def attempt(
-        self, n: int, item_id: str, id_json: bytes, raw: bytes, number: int, past: Past | None
-    ) -> tuple[bytes | None, BaseException | None]:
-        """Call the handler once: its result as JSON text, or what it raised."""
-        self.notes = self.doubt = None
-        try:
+            if special:
+                attempt = self.prepare(chunk, done)
+            line[BEGUN] = word
+            current.id = item_id
+            began = perf_counter()
             try:
-                handler = self.handler
-                item = _from_json(raw)
-                if handler.wants_context:
-                    self.notes = self.recorder.notes(n, id_json, number, past, self.result_limit, self.deadline.shield)
-                    context = Item(item_id, number, self.job, self.slot, self.log, self.line, self.notes)
-                    if self.timed:
-                        self.deadline.arm()
-                    value = handler.call(item, context)
-                else:
-                    if self.timed:
-                        self.deadline.arm()
-                    value = handler.call(item)
-            finally:
-                if self.timed or self.notes is not None:
-                    self.end_attempt()
-            if self.recorder.forked:
-                exit_now(0)
-            self.account.flush_streams()
-            return None if value is None else outcome.encode_result(value, self.result_limit), None
-        except BaseException as error:  # noqa: BLE001 - whatever an item raises is that item's alone, also SystemExit
-            if self.recorder.forked:
-                exit_now(1)
-            if outcome.is_starved(error):
-                self.account.starved = True  # whatever filled this process, the runner replaces it
-                outcome.make_room(error)
-            self.end_attempt()  # again: what was raised may have cut the first time short
-            return None, error
+                value = handler(_from_json(raw)) if attempt is None else self.call(attempt, raw)
+                if recorder.forked:
+                    exit_now(0)
+                if out.pending or err.pending:
+                    account.flush_streams()
+                result = None if value is None else outcome.encode_result(value, limit)
+                value = None
+                ended = perf_counter()
+                if ended - began > LEAST:
+                    self.check_memory(attempt)
+            except BaseException as error:  # noqa: BLE001 - what an item raises is that item's alone, also SystemExit
+                seconds = perf_counter() - began
+                done += 1
+                self.failed(chunk, done, attempt, error, seconds, since=told_at)
+                ended = told_at = perf_counter()
+            else:
+                account.ok(n, text, 1 if attempt is None else attempt.number, result, ended, ended - began)
+                done += 1
+            if ended >= due:
+                told_at = self.look_up(chunk, done, told_at, ended)
+                due = min(told_at + ACK_EVERY, recorder.sync_at)
+        account.tell(chunk, done, perf_counter() - told_at, last=True)
 
-    def end_attempt(self) -> None:
+    def look_up(self, chunk: Chunk, done: int, told_at: float, now: float) -> float:
+        """Between two items, tell the runner how far the chunk is, and sync, if it is time; when it was told last."""
+        if now - told_at > ACK_EVERY:
+            self.account.tell(chunk, done, now - told_at, last=False)
+            told_at = now
+        self.recorder.keep_window(now)
+        return told_at
+
+    # ------------------------------------------------------------------ an attempt that is not plain
+
+    def prepare(self, chunk: Chunk, i: int) -> Attempt:
+        """Before an attempt that has a past, a context or a limit, or must be known to begin."""
+        attempt = Attempt(chunk, i)
+        self.account.starts([attempt])
+        return attempt
+
+    def call(self, attempt: Attempt, raw: bytes) -> Any:
+        """Call the handler within the attempt's time, with a context if it wants one."""
+        try:
+            item = _from_json(raw)
+            if not self.handler.wants_context:
+                self.arm()
+                return self.handler.call(item)
+            context = self.context(attempt)
+            self.arm()
+            return self.handler.call(item, context)
+        finally:
+            self.end(attempt)
+
+    def context(self, attempt: Attempt) -> Item:
+        """What the handler is told of the item beside itself."""
+        n, item_id, number = attempt.chunk.ns[attempt.i], attempt.chunk.ids[attempt.i], attempt.number
+        attempt.notes = self.recorder.notes(
+            n, _to_json(item_id), number, attempt.past, self.result_limit, self.deadline.shield
+        )
+        return Item(item_id, number, self.job, self.slot, self.log, self.line, attempt.notes)
+
+    def arm(self) -> None:
+        """From here on its time runs out."""
+        if self.timed:
+            self.deadline.arm()
+
+    def end(self, attempt: Attempt) -> None:
         """From here on its time does not run out, and nothing that it left behind is recorded."""
         self.deadline.disarm()
-        if self.notes is not None:
-            self.notes.close()
-            self.doubt = self.notes.doubt
+        attempt.close()
+
+    def check_memory(self, attempt: Attempt | None) -> None:
+        """After an attempt that took a while.
+
+        Raises:
+            MemoryError: it used too much.
+        """
+        if excess := self.account.overdrawn():
+            if attempt is not None and self.at_most_once:
+                attempt.doubt = attempt.doubt or excess
+            raise MemoryError(excess)
+
+    def failed(
+        self, chunk: Chunk, done: int, attempt: Attempt | None, error: BaseException, seconds: float, *, since: float
+    ) -> None:
+        """Record what the last of `done` items raised, tell it, and wait if the runner has to allow for more.
+
+        Args:
+            chunk: where the item is.
+            done: items of it up to this one.
+            attempt: of the item, if it is special.
+            error: what it raised.
+            seconds: what it took.
+            since: when the runner was told last, by perf_counter.
+        """
+        if self.recorder.forked:
+            exit_now(1)
+        account, attempt = self.account, attempt or Attempt(chunk, done - 1)
+        if outcome.is_starved(error):
+            account.starved = True  # whatever filled this process, the runner replaces it
+            outcome.make_room(error)
+        self.end(attempt)  # again: what was raised may have cut the first time short
+        if seconds > LEAST and (excess := account.overdrawn()):
+            error = MemoryError(excess)
+        account.bad(attempt, error, seconds)
+        if account.tell(chunk, done, perf_counter() - since, last=False):
+            self.recorder.wait_for(Kind.GO)

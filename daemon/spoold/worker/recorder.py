@@ -28,16 +28,16 @@ class Recorder:
     Attributes:
         segment: where records go.
         channel: to the runner.
-        dirty: something was appended that is not synced.
-        synced_at: when it was synced last, by perf_counter.
+        sync_at: when something must be synced, by perf_counter; it may be that there is nothing.
         forked: this is a child that the handler forked: it must never come back here as a second writer.
     """
 
-    def __init__(self, segment: Segment, channel: Channel, line: Line) -> None:
+    def __init__(self, segment: Segment, channel: Channel, line: Line, sync: float) -> None:
+        """Sync what is recorded within `sync` seconds."""
         self.segment = segment
         self.channel = channel
-        self.dirty = False
-        self.synced_at = perf_counter()
+        self.sync_at = 0.0
+        self._sync = sync
         self._line = line
         self._waiting: deque[tuple[int, bytes]] = deque()
         self.forked = False
@@ -56,9 +56,25 @@ class Recorder:
                 except SegmentFull as full:
                     self.channel.send(Kind.FULL, str(full.errno).encode())
                     self.wait_for(Kind.AGAIN)
-            self.dirty = True
         except SegmentBroken as broken:
             self._give_up(broken)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether something was appended that was not synced."""
+        return self.segment.size() > self._line[SYNCED]
+
+    def begin_window(self) -> None:
+        """Something is about to be recorded: if nothing waits to be synced, the time until it must be begins now."""
+        if not self.dirty:
+            self.sync_at = perf_counter() + self._sync
+
+    def keep_window(self, now: float) -> None:
+        """Sync what was appended, if it is time; `now` is by perf_counter."""
+        if now >= self.sync_at:
+            if self.dirty:
+                self.make_durable()
+            self.sync_at = perf_counter() + self._sync
 
     def make_durable(self) -> None:
         """Sync everything appended so far."""
@@ -67,8 +83,6 @@ class Recorder:
         except SegmentBroken as broken:
             self._give_up(broken)
         self._line[SYNCED] = self.segment.size()
-        self.dirty = False
-        self.synced_at = perf_counter()
 
     def rest(self) -> None:
         """Before idling nothing may be unsynced."""
@@ -103,9 +117,9 @@ class Recorder:
         exit_now(1)
 
     def next_chunk(self) -> Chunk | None:
-        """The next chunk; None when there will be none."""
-        if not self._waiting and self.channel.silent():
-            self.rest()
+        """The next chunk; None when there will be none. What was recorded is synced when its time has come."""
+        if self.dirty and not self._waiting and self.channel.silent(max(0.0, self.sync_at - perf_counter())):
+            self.make_durable()
         frame = self._next()
         while frame is not None and frame[0] != Kind.CHUNK:
             frame = self._next()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 import msgspec
 
-from spoold.core.chunk import Chunk
+from spoold.core.chunk import Chunk, Past
 from spoold.core.ending import Ending
 
 
@@ -63,17 +64,47 @@ class Ack(msgspec.Struct, array_like=True, gc=False):
     tally: dict[str, object] | None
 
 
+class _Chunk(msgspec.Struct, array_like=True, gc=False):
+    """A chunk on its way: what follows each other is first and count, and the texts of the items are lines of one."""
+
+    key: int
+    first: int | None
+    ns: list[int] | None
+    ids: list[str]
+    text: bytes
+    line: int | None
+    lines: list[int] | None
+    alone: bool
+    pasts: list[Past | None] | None
+
+
 _encoder = msgspec.msgpack.Encoder()
-_chunk_decoder = msgspec.msgpack.Decoder(Chunk)
+_chunk_decoder = msgspec.msgpack.Decoder(_Chunk)
 _ack_decoder = msgspec.msgpack.Decoder(Ack)
 
-encode_chunk = _encoder.encode
 encode_ack = _encoder.encode
+
+
+def encode_chunk(chunk: Chunk) -> bytes:
+    """The body of a CHUNK frame."""
+    first, ns = _short(chunk.ns)
+    line, lines = (None, None) if chunk.lines is None else _short(chunk.lines)
+    text = b"\n".join(chunk.raws)
+    return _encoder.encode(_Chunk(chunk.key, first, ns, chunk.ids, text, line, lines, chunk.alone, chunk.pasts))
 
 
 def decode_chunk(body: bytes) -> Chunk:
     """The chunk of a CHUNK frame."""
-    return _chunk_decoder.decode(body)
+    sent = _chunk_decoder.decode(body)
+    count = len(sent.ids)
+    lines = sent.lines if sent.line is None else range(sent.line, sent.line + count)
+    ns = range(sent.first, sent.first + count) if sent.first is not None else sent.ns or ()
+    return Chunk(sent.key, ns, sent.ids, sent.text.split(b"\n"), lines, sent.alone, sent.pasts)
+
+
+def _short(numbers: Sequence[int]) -> tuple[int | None, list[int] | None]:
+    """The first of numbers that follow each other, or all of them."""
+    return (numbers.start, None) if isinstance(numbers, range) else (None, list(numbers))
 
 
 def decode_ack(body: bytes) -> Ack:
