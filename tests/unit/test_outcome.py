@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from enum import IntEnum
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -37,6 +41,14 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('ab\n"', max_size=3), inner, max_size=3),
     max_leaves=8,
 )
+
+
+@dataclass
+class Point:
+    """What an encoder may know, and JSON does not."""
+
+    x: int
+    y: int
 
 
 class Colour(IntEnum):
@@ -102,7 +114,25 @@ def test_what_json_makes_of_it(value: object, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [object(), b"bytes", {1, 2}, float("nan"), float("inf"), "\ud800", [10**5000], {"x": lambda: 1}, {(1,): 2}]
+    "value",
+    [
+        object(),
+        b"bytes",
+        {1, 2},
+        float("nan"),
+        float("inf"),
+        "\ud800",
+        [10**5000],
+        {"x": lambda: 1},
+        {(1,): 2},
+        [{"x": float("nan")}],
+        [b"bytes"],
+        {"x": {1}},
+        datetime(2026, 1, 1, tzinfo=UTC),
+        [Decimal("1.5")],
+        UUID(int=1),
+        Point(1, 2),
+    ],
 )
 def test_what_is_not_json_is_refused(value: object) -> None:
     """The message names what the handler returned."""
@@ -245,7 +275,8 @@ def test_memory_that_runs_out_while_a_result_is_encoded(monkeypatch: pytest.Monk
     def runs_out(_value: object) -> str:
         raise MemoryError
 
-    monkeypatch.setattr("spoold.worker.outcome._strict", runs_out)
+    for encoder in ("_to_json", "_strict"):
+        monkeypatch.setattr(f"spoold.worker.outcome.{encoder}", runs_out)
     with pytest.raises(ResultError, match="memory ran out") as raised:
         encode_result([1], 100)
     assert is_starved(raised.value)
