@@ -12,7 +12,6 @@ files.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -22,6 +21,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.benchmarks.scale import USUAL
+from tests.benchmarks.stage import Stage
 
 COMMANDS = {"true": ["true"], "wc -c": ["wc", "-c"]}
 
@@ -59,44 +63,6 @@ def timed(command: list[str], listing: Path) -> float:
         return time.perf_counter() - began
 
 
-class Spoold:
-    """A daemon on a spool of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.spool = folder / "spool"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "spoold", "--spool", str(self.spool)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        log = self.spool / "log" / "spoold.log"
-        while not (log.exists() and "taking manifests" in log.read_text()):
-            time.sleep(0.01)
-        self.jobs = 0
-
-    def run(self, command: list[str], listing: Path, workers: int) -> float:
-        """Seconds of a job, from drop to report."""
-        self.jobs += 1
-        name = f"bench-{self.jobs}"
-        source = {"type": "lines", "path": str(listing)}
-        temporary = self.spool / "incoming" / ".new"
-        temporary.write_text(json.dumps({"command": [*command, "{line}"], "workers": workers, "source": source}))
-        report = self.spool / "jobs" / name / "report.json"
-        began = time.perf_counter()
-        temporary.rename(self.spool / "incoming" / f"{name}.json")
-        while not report.exists():
-            time.sleep(0.01)
-        seconds = time.perf_counter() - began
-        found = json.loads(report.read_text())
-        assert found["state"] == "succeeded", found
-        return seconds
-
-    def stop(self) -> None:
-        """Drain and end."""
-        self.process.terminate()
-        self.process.wait()
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -107,18 +73,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         listing = write_files(folder, args.items)
-        daemon = Spoold(folder)
-        peers: dict[str, Run] = {"spoold": daemon.run, "xargs": by_xargs, "parallel --joblog": by_parallel}
-        present = {label: run for label, run in peers.items() if label == "spoold" or shutil.which(label.split()[0])}
-        rates: dict[tuple[str, str], list[float]] = {}
-        try:
+        stage = Stage(folder, USUAL)
+        with stage.daemon() as daemon:
+
+            def by_spoold(command: list[str], listing: Path, workers: int) -> float:
+                source = {"type": "lines", "path": str(listing)}
+                job = f"job-{time.monotonic_ns()}"
+                return stage.run(daemon, job, command=[*command, "{line}"], workers=workers, source=source)
+
+            peers: dict[str, Run] = {"spoold": by_spoold, "xargs": by_xargs, "parallel --joblog": by_parallel}
+            present = {label: run for label, run in peers.items() if run is by_spoold or shutil.which(label.split()[0])}
+            rates: dict[tuple[str, str], list[float]] = {}
             for _ in range(args.rounds):
                 for what, command in COMMANDS.items():
                     for label, run in present.items():
                         seconds = run(command, listing, args.workers)
                         rates.setdefault((what, label), []).append(args.items / seconds)
-        finally:
-            daemon.stop()
     print(f"{args.items} items, {args.workers} workers, {os.cpu_count()} CPUs, medians of {args.rounds} rounds")
     for (what, label), found in rates.items():
         ours, theirs = statistics.median(rates[what, "spoold"]), statistics.median(found)
