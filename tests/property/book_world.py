@@ -232,7 +232,7 @@ class World:
         assert there.state is b.SlotState.READY
         assert not there.recalled
         assert slot < self.book.wanted
-        assert len(there.outstanding) <= b.DEPTH * self.book.lanes
+        assert len(there.outstanding) <= b.DEEPEST * self.book.lanes
         assert len(there.outstanding) == 1 or not any(other.alone for other in there.outstanding.values())
         for i, n in enumerate(chunk.ns):
             self.check_item(chunk, i, n)

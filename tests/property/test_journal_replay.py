@@ -67,6 +67,15 @@ def key(entry: Entry) -> tuple[int, int, int, bool]:
     return (-entry.run, -entry.attempt, STATUSES.index(entry.status), not entry.result)
 
 
+def payload_of(entry: Entry) -> bytes:
+    """What stands in its record."""
+    return item_payload(
+        entry.n, b'"id%d"' % entry.n, entry.status, attempt=entry.attempt, t=1.0, ms=entry.ms,
+        result=b"[1]" if entry.result else None, due=entry.due,
+        error=None if entry.error is None or entry.result else msgspec.json.encode(entry.error),
+    )  # fmt: skip
+
+
 @contextmanager
 def journal(found: list[Entry]) -> Iterator[str]:
     """A folder with the segments that these records make."""
@@ -79,12 +88,7 @@ def journal(found: list[Entry]) -> Iterator[str]:
             place = entry.run, entry.slot
             if place not in segments:
                 segments[place] = Segment.create(path, job="demo", uid=UID, run=entry.run, gen=1, slot=entry.slot)
-            payload = item_payload(
-                entry.n, b'"id%d"' % entry.n, entry.status, attempt=entry.attempt, t=1.0, ms=entry.ms,
-                result=b"[1]" if entry.result else None, due=entry.due,
-                error=None if entry.error is None or entry.result else msgspec.json.encode(entry.error),
-            )  # fmt: skip
-            segments[place].append(payload)
+            segments[place].append(payload_of(entry))
         for segment in segments.values():
             segment.close()
         yield path
@@ -189,6 +193,24 @@ def test_seal_and_scan(found: list[Entry]) -> None:
         scanned = scan_history(path, job="demo")
         write_seal(path, scanned)
         assert read_seal(path, job="demo") == scanned == scan_history(path, job="demo", processes=1)
+
+
+@given(journals, st.integers(1, 3))
+@settings(max_examples=60, deadline=None)
+def test_seal_and_later_runs(found: list[Entry], sealed: int) -> None:
+    """A seal and the runs that began after it say together what all segments say."""
+    with journal([entry for entry in found if entry.run <= sealed]) as path:
+        write_seal(path, scan_history(path, job="demo"))
+        segments: dict[tuple[int, int], Segment] = {}
+        for entry in found:
+            place = entry.run, entry.slot
+            if entry.run > sealed:
+                if place not in segments:
+                    segments[place] = Segment.create(path, job="demo", uid=UID, run=entry.run, gen=1, slot=entry.slot)
+                segments[place].append(payload_of(entry))
+        for segment in segments.values():
+            segment.close()
+        assert replay(path, job="demo") == scan_history(path, job="demo")
 
 
 @given(journals)

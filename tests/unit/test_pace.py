@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spoold.core.pace import GROWTH, MOST, TARGET, Pace
+from spoold.core.pace import AHEAD, DEEPEST, GROWTH, MOST, TARGET, Pace
 
 
 def paced(each: float, times: int) -> Pace:
@@ -62,6 +62,15 @@ def test_what_is_worth_sharing() -> None:
 
 def test_when_a_second_chunk_is_of_use() -> None:
     """A worker waits for its next chunk only if its items are quick; nobody knows before the first."""
-    assert not Pace().quick
-    assert paced(0.01, 1).quick
-    assert not paced(1.0, 1).quick
+    assert Pace().depth == 1
+    assert paced(0.01, 1).depth == 2
+    assert paced(1.0, 1).depth == 1
+    assert Pace(deep=False).depth == 1
+
+
+def test_small_chunks_are_sent_further_ahead() -> None:
+    """Where even the largest chunk is little work, more of them wait, up to a bound; items without any time too."""
+    pace = paced(3e-6, 10)
+    assert 2 < pace.depth < DEEPEST
+    assert (pace.depth - 1) * pace.size * 3e-6 <= AHEAD
+    assert paced(0.0, 10).depth == DEEPEST

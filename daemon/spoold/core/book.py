@@ -9,7 +9,7 @@ Invariants (checked by a state machine in tests/property):
 
 1. An item that was taken from the plan is in exactly one place: outstanding in one slot, in `back`, waiting for its
    next attempt, or settled.
-2. A slot has at most DEPTH chunks outstanding for each of its lanes; one that has a chunk `alone` has nothing else.
+2. A slot has at most DEEPEST chunks outstanding for each of its lanes; one that has a chunk `alone` has nothing else.
 3. Every death is written as `died` for its suspect before the item is tried again; at `poison` deaths the item is
    `quarantined` and never sent again. An item of which nobody knows whether it took effect is `in-doubt`, and is not
    sent again either.
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Final
 
 from spoold.core.chunk import Chunk, Past
 from spoold.core.deaths import died
-from spoold.core.dispatch import DEPTH, schedule
+from spoold.core.dispatch import schedule
 from spoold.core.ending import Ending
 from spoold.core.events import (
     Acked,
@@ -56,7 +56,7 @@ from spoold.core.events import (
     Tired,
 )
 from spoold.core.failures import FailureCount
-from spoold.core.pace import Pace
+from spoold.core.pace import DEEPEST, Pace
 from spoold.core.policy import FailureLimits, Recycling, RetryPolicy
 from spoold.core.rate import Rate
 from spoold.core.slot import Slot, SlotState
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
-    "DEPTH",
+    "DEEPEST",
     "LOAD_TRIES",
     "Acked",
     "Action",

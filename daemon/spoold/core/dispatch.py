@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from spoold.core.chunk import join
 from spoold.core.events import End, Feed, Outcome, Recall, Retire, Send, Spawn
@@ -11,9 +11,6 @@ from spoold.core.slot import Slot, SlotState
 if TYPE_CHECKING:
     from spoold.core.book import Book
     from spoold.core.chunk import Chunk
-
-DEPTH: Final = 2
-"""Chunks outstanding in a slot for each of its lanes, so that a worker never waits for the runner."""
 
 
 def schedule(book: Book, out: Outcome) -> None:
@@ -33,7 +30,7 @@ def schedule(book: Book, out: Outcome) -> None:
 
 def _take_due(book: Book) -> None:
     """Items whose next attempt is due come before anything new; together, once somebody has use for them."""
-    if len(book.back) > DEPTH * book.wanted:
+    if len(book.back) > 2 * book.wanted:
         return
     due = book.waiting.pop_due(book.now)
     book.back += [chunk for chunk in due if chunk.alone]
@@ -103,14 +100,14 @@ def _somebody_tries(book: Book) -> bool:
 
 
 def _fill(book: Book, out: Outcome) -> None:
-    """Keep DEPTH chunks of quick items with each lane; but nobody gets a second one before everybody has one.
+    """Keep so many chunks with each lane as the pace says; but nobody gets a second one before everybody has one.
 
     Where a rate is set, nobody has more than one: what a worker holds may start at any moment.
     """
     if not (book.back or _may_feed(book)):
         return  # with many lanes, to find that out for each takes long
     allowed = book.rate.free(book.now)
-    depth_now = book.lanes * (DEPTH if book.pace.quick and not book.rate.limited else 1)
+    depth_now = book.lanes * (1 if book.rate.limited else book.pace.depth)
     slots = book.fillable()
     expected = {slot.number: len(slot.outstanding) for slot in slots}
     room = {slot.number: slot.room(book.recycle.items) for slot in slots}

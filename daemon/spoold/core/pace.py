@@ -1,4 +1,4 @@
-"""How many items to send at once, so that a chunk is about 50 ms of work.
+"""How many items to send at once, so that a chunk is about 50 ms of work, and how many chunks ahead.
 
 The first chunk is one item: nothing is known of the handler. Then the size follows the measured time of an item,
 growing at most eightfold a step, so that a single quick item does not put hours of slow ones into one worker's hands.
@@ -14,6 +14,10 @@ SHORT: Final = 0.01
 """The same where other hosts wait to hear what is done."""
 MOST: Final = 1024
 """Items in a chunk; past it the framing costs nothing measurable."""
+AHEAD: Final = 0.015
+"""Seconds of work that wait in a worker behind a chunk: on a busy machine the runner may not have its turn before."""
+DEEPEST: Final = 6
+"""Chunks with a worker, one of them begun."""
 GROWTH: Final = 8
 WEIGHT: Final = 0.5
 """Share of the newest chunk in the moving average."""
@@ -29,7 +33,7 @@ class Pace:
 
         Args:
             target: seconds of work in a chunk.
-            deep: a worker may have a second chunk waiting.
+            deep: a worker may have chunks waiting.
         """
         self._target = target
         self._deep = deep
@@ -46,13 +50,15 @@ class Pace:
         self.size = min(fitting, self.size * GROWTH)
 
     @property
-    def quick(self) -> bool:
-        """Whether items are known to be so quick that a worker would wait for its next chunk if it had no second one.
+    def depth(self) -> int:
+        """How many chunks a worker gets, so that it never waits for the next.
 
-        Behind a long item a chunk would only be kept from workers that idle: nobody can take it back before that item
-        ends.
+        It is one until items are known to be quick: behind a long item a chunk would only be kept from workers that
+        idle, since nobody can take it back before that item ends.
         """
-        return self._deep and self._average is not None and self._average <= TARGET
+        if not self._deep or self._average is None or self._average > TARGET:
+            return 1
+        return max(2, min(DEEPEST, 1 + int(AHEAD / max(self._average * self.size, 1e-9))))
 
     def worth(self, items: int) -> bool:
         """Whether `items` that one worker holds, one of them begun, are worth sharing with an idle worker."""

@@ -12,6 +12,8 @@ import selectors
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from random import random
+from time import monotonic_ns
+from typing import Final
 
 from spoold.core.book import Acked, Cause, Died, Loaded, LoadFailed, Tired
 from spoold.core.chunk import Chunk, Past
@@ -27,9 +29,11 @@ from spoold.journal.segment import Segment
 from spoold.system import memory, process
 from spoold.system.cgroup import Leaf
 from spoold.system.channel import Channel, pair
-from spoold.worker.line import CREDIT, DRAINING, FAILED, STOP, SYNCED, new_line
+from spoold.worker.line import CLEAN, CREDIT, DRAINING, FAILED, STOP, SYNCED, new_line
 from spoold.worker.wire import Ack, Kind, decode_ack, encode_chunk
 
+SYNC_NS: Final = 5_000_000
+"""Nanoseconds in a row that a runner spends on syncing for workers that could do it themselves."""
 Outstanding = dict[int, tuple[Past | None, int]]
 
 
@@ -160,21 +164,25 @@ class LocalEngine:
             worker.kill(Cause.OURS)
 
     def sync(self) -> bool:
-        """See Engine: since the last time the worker has written nothing, and has records that it has not synced."""
-        found = False
-        for worker in list(self._workers.values()):
-            size = worker.segment.written()
+        """See Engine: those first that waited longest; what there is no time for, the workers do themselves."""
+        found, until = False, monotonic_ns() + SYNC_NS
+        for worker in sorted(self._workers.values(), key=lambda worker: worker.line[CLEAN]):
+            now, size = monotonic_ns(), worker.segment.written()
             quiet, worker.last_size = size == worker.last_size, size
             if quiet and size > worker.seen:
                 worker.seen, found = size, True
-            if quiet and size > worker.line[SYNCED] and not worker.full:
-                try:
-                    worker.segment.sync()
-                except SegmentBroken as error:
-                    self._host.broken(worker.slot, str(error))
-                    continue
-                worker.line[SYNCED] = size
+            if size > worker.line[SYNCED] and not worker.full and (quiet or now < until):
+                self._sync(worker, size, now)
         return found
+
+    def _sync(self, worker: ForkedWorker, size: int, now: int) -> None:
+        """Make durable what a worker had written by now, so many bytes."""
+        try:
+            worker.segment.sync()
+        except SegmentBroken as error:
+            self._host.broken(worker.slot, str(error))
+        else:
+            worker.line[SYNCED], worker.line[CLEAN] = size, now
 
     def expire(self, now: float) -> float:
         """See Engine."""

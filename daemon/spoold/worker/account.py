@@ -142,7 +142,7 @@ class Account:
             id_text: see `format.id_texts`.
             attempt: which.
             result: JSON text.
-            ended: when, by perf_counter.
+            ended: when, by the monotonic clock.
             seconds: what it took.
         """
         if ended >= self._tick:
@@ -161,7 +161,7 @@ class Account:
             tally.slow([(hundredths / 100, n, _from_json(f'"{id_text}"'))])
 
     def _read_clock(self, now: float) -> None:
-        """What a record says of the time, until that is another millisecond; `now` is by perf_counter."""
+        """What a record says of the time, until that is another millisecond; `now` is by the monotonic clock."""
         wall = time()
         self._t = f"{wall:.3f}"
         self._tick = now + (int(wall * 1000 + 0.5) + 0.5) / 1000 - wall

@@ -5,7 +5,7 @@ Promise: the records of a call's items are in the segment before the next call b
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import monotonic
 
 from spoold.core.chunk import Chunk
 from spoold.worker.calls import Arguments, Call, Calls, Reply
@@ -42,20 +42,20 @@ class BatchWorker:
 
     def work(self, chunk: Chunk) -> None:
         """Run the items of a chunk until it ends or the runner wants the rest back."""
-        account, done, told_at = self.account, 0, perf_counter()
+        account, done, told_at = self.account, 0, monotonic()
         while done < len(chunk) and not (self.line[STOP] or account.starved):
             count = min(self.batch, len(chunk) - done)
             self.current.id = chunk.ids[done] if count == 1 else None
             self.lane.call(done, count)
             self.drive(self.calls.of(chunk, done, count))
             done += count
-            now = perf_counter()
+            now = monotonic()
             if account.presses(chunk) or now - told_at > ACK_EVERY:
                 if account.tell(chunk, done, now - told_at, last=False):
                     self.recorder.wait_for(Kind.GO)
-                told_at = perf_counter()
+                told_at = monotonic()
             self.recorder.keep_window(now)
-        account.tell(chunk, done, perf_counter() - told_at, last=True)
+        account.tell(chunk, done, monotonic() - told_at, last=True)
 
     def drive(self, call: Call) -> None:
         """Make the calls that are asked for."""

@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import nullcontext
-from time import perf_counter
+from time import monotonic
 from typing import Any, NamedTuple
 
 import msgspec
@@ -72,10 +72,10 @@ class Calls:
                 continue
             arguments = self._arguments(part, items)
             del items
-            began = perf_counter()
+            began = monotonic()
             reply = yield arguments
             del arguments
-            seconds = perf_counter() - began
+            seconds = monotonic() - began
             for attempt in part:
                 attempt.close()
             if self._recorder.forked:

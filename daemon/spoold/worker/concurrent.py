@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import OrderedDict
-from time import monotonic_ns, perf_counter
+from time import monotonic, monotonic_ns
 
 from spoold.core.chunk import Chunk
 from spoold.worker.calls import Arguments, Call, Calls, Reply
@@ -87,7 +87,7 @@ class ConcurrentWorker:
 
     async def work(self, lane: Lane, chunk: Chunk) -> None:
         """Run the items of a chunk until it ends or the runner wants the rest back."""
-        account, done, told_at = self.account, 0, perf_counter()
+        account, done, told_at = self.account, 0, monotonic()
         while done < len(chunk):
             await self.go.wait()
             if self.line[STOP] or account.starved:
@@ -97,13 +97,13 @@ class ConcurrentWorker:
             lane.call(done, count)
             await self.drive(lane, self.calls.of(chunk, done, count))
             done += count
-            now = perf_counter()
+            now = monotonic()
             if account.presses(chunk) or now - told_at > ACK_EVERY:
                 self.tell(chunk, done, now - told_at, last=False)
                 lane.told(self.marks[chunk.key][0])
                 told_at = now
             self.recorder.keep_window(now)
-        self.tell(chunk, done, perf_counter() - told_at, last=True)
+        self.tell(chunk, done, monotonic() - told_at, last=True)
 
     def mark(self, chunk: Chunk) -> None:
         """Everything of the chunk that is in the segment now was told, or there is nothing yet."""

@@ -5,10 +5,11 @@
                    rest; 0: none yet
     1     runner   STOP: hand back what has not begun
     2     runner   DRAINING: the job is being stopped (`ctx.draining`)
-    3     worker   bytes of the segment known to be synced
+    3     both     SYNCED: bytes of the segment known to be synced
     4     worker   STARTED: when the attempt that runs now began, in ns of the monotonic clock; 0: none that is timed
     5     runner   CREDIT: items that may fail in this worker's life before it asks
     6     worker   FAILED: items that failed in this worker's life; stored before CREDIT is read
+    7     runner   CLEAN: ns of the monotonic clock; every record that was written before then is synced
 
 Where items are begun together (`batch`, `concurrency`), word 0 stays 0 and the line goes on with so many lanes, each of
 which runs one chunk at a time, call by call:
@@ -21,7 +22,7 @@ which runs one chunk at a time, call by call:
     3     worker   SINCE: when that call began, in ns of the monotonic clock, made even; 0: none that is timed runs;
                    odd: its time was up, and it was told to end
 
-Each word has one writer and is stored by a single move, so a reader never sees half of one.
+Each word is stored by a single move, so a reader never sees half of one.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ SYNCED: Final = 3
 STARTED: Final = 4
 CREDIT: Final = 5
 FAILED: Final = 6
-_WORDS: Final = 7
+CLEAN: Final = 7
+_WORDS: Final = 8
 _LANE_WORDS: Final = 4
 _HALF: Final = 32
 _POSITION_BITS: Final = 40

@@ -10,7 +10,7 @@ This is the worker of plain handlers, one item at a time; those of others are in
 from __future__ import annotations
 
 import logging
-from time import perf_counter
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -71,7 +71,7 @@ class Worker:
         handler, limit, (out, err) = self.handler.call, self.result_limit, account.streams
         special = chunk.pasts is not None or self.at_most_once or self.timed or self.handler.wants_context
         recorder.begin_window()
-        told_at = perf_counter()
+        told_at = monotonic()
         due = min(told_at + ACK_EVERY, recorder.sync_at)
         done, attempt = 0, None
         words = self.beginnings.words(chunk.ns)
@@ -84,7 +84,7 @@ class Worker:
                 attempt = self.prepare(chunk, done)
             line[BEGUN] = word
             current.id = item_id
-            began = perf_counter()
+            began = monotonic()
             try:
                 value = handler(_from_json(raw)) if attempt is None else self.call(attempt, raw)
                 if recorder.forked:
@@ -93,21 +93,21 @@ class Worker:
                     account.flush_streams()
                 result = None if value is None else outcome.encode_result(value, limit)
                 value = None
-                ended = perf_counter()
+                ended = monotonic()
                 if ended - began > LEAST:
                     self.check_memory(attempt)
             except BaseException as error:  # noqa: BLE001 - what an item raises is that item's alone, also SystemExit
-                seconds = perf_counter() - began
+                seconds = monotonic() - began
                 done += 1
                 self.failed(chunk, done, attempt, error, seconds, since=told_at)
-                ended = told_at = perf_counter()
+                ended = told_at = monotonic()
             else:
                 account.ok(n, text, 1 if attempt is None else attempt.number, result, ended, ended - began)
                 done += 1
             if ended >= due:
                 told_at = self.look_up(chunk, done, told_at, ended)
                 due = min(told_at + ACK_EVERY, recorder.sync_at)
-        account.tell(chunk, done, perf_counter() - told_at, last=True)
+        account.tell(chunk, done, monotonic() - told_at, last=True)
 
     def look_up(self, chunk: Chunk, done: int, told_at: float, now: float) -> float:
         """Between two items, tell the runner how far the chunk is, and sync, if it is time; when it was told last."""
@@ -178,7 +178,7 @@ class Worker:
             attempt: of the item, if it is special.
             error: what it raised.
             seconds: what it took.
-            since: when the runner was told last, by perf_counter.
+            since: when the runner was told last, by the monotonic clock.
         """
         if self.recorder.forked:
             exit_now(1)
@@ -190,5 +190,5 @@ class Worker:
         if seconds > LEAST and (excess := account.overdrawn()):
             error = MemoryError(excess)
         account.bad(attempt, error, seconds)
-        if account.tell(chunk, done, perf_counter() - since, last=False):
+        if account.tell(chunk, done, monotonic() - since, last=False):
             self.recorder.wait_for(Kind.GO)

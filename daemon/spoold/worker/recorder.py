@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator
-from time import perf_counter, time
+from time import monotonic, time
 
 from spoold.core.chunk import Chunk, Past
 from spoold.journal.failure import SegmentBroken, SegmentFull
@@ -17,7 +17,7 @@ from spoold.journal.format import item_payload
 from spoold.journal.segment import Segment
 from spoold.system.channel import Channel
 from spoold.system.process import exit_now
-from spoold.worker.line import SYNCED, Line
+from spoold.worker.line import CLEAN, SYNCED, Line
 from spoold.worker.notes import Notes, Shield
 from spoold.worker.wire import Kind, decode_chunk
 
@@ -28,7 +28,7 @@ class Recorder:
     Attributes:
         segment: where records go.
         channel: to the runner.
-        sync_at: when something must be synced, by perf_counter; it may be that there is nothing.
+        sync_at: when something must be synced, by the monotonic clock; it may be that there is nothing.
         forked: this is a child that the handler forked: it must never come back here as a second writer.
     """
 
@@ -67,14 +67,16 @@ class Recorder:
     def begin_window(self) -> None:
         """Something is about to be recorded: if nothing waits to be synced, the time until it must be begins now."""
         if not self.dirty:
-            self.sync_at = perf_counter() + self._sync
+            self.sync_at = monotonic() + self._sync
 
     def keep_window(self, now: float) -> None:
-        """Sync what was appended, if it is time; `now` is by perf_counter."""
-        if now >= self.sync_at:
-            if self.dirty:
-                self.make_durable()
-            self.sync_at = perf_counter() + self._sync
+        """Sync what was appended, if it is time and the runner has not; `now` is by the monotonic clock."""
+        if now < self.sync_at:
+            return
+        by_runner = self._line[CLEAN] / 1e9 + self._sync
+        if by_runner <= now and self.dirty:
+            self.make_durable()
+        self.sync_at = by_runner if by_runner > now else monotonic() + self._sync
 
     def make_durable(self) -> None:
         """Sync everything appended so far."""
@@ -118,8 +120,8 @@ class Recorder:
 
     def next_chunk(self) -> Chunk | None:
         """The next chunk; None when there will be none. What was recorded is synced when its time has come."""
-        if self.dirty and not self._waiting and self.channel.silent(max(0.0, self.sync_at - perf_counter())):
-            self.make_durable()
+        while self.dirty and not self._waiting and self.channel.silent(max(0.0, self.sync_at - monotonic())):
+            self.keep_window(monotonic())
         frame = self._next()
         while frame is not None and frame[0] != Kind.CHUNK:
             frame = self._next()
