@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from spoold.core.book import Event
 from spoold.core.chunk import Chunk
 
@@ -39,6 +41,30 @@ class Host(Protocol):
 
     def broken(self, slot: int, reason: str) -> None:
         """The slot's segment failed for good."""
+
+
+class AtWork(msgspec.Struct):
+    """What the worker of a slot is at.
+
+    Attributes:
+        slot: its number.
+        pid: of its process; None: it has none here.
+        state: loading, idle, busy, or full: it waits for room to write a record.
+        item: the item that it has been at for longest.
+        items: how many it has begun and not ended.
+        since: when that state, or that item, began, epoch seconds; None: not known.
+        memory: bytes that it uses with all it started; None: not measured.
+        limit: bytes past which it is ended: the `memory` of the manifest, and what an empty worker needs.
+    """
+
+    slot: int
+    pid: int | None
+    state: str
+    item: str | None = None
+    items: int = 0
+    since: float | None = None
+    memory: int | None = None
+    limit: int | None = None
 
 
 class Engine(Protocol):
@@ -76,10 +102,21 @@ class Engine(Protocol):
         """End every worker now, for a reason that is not its item's."""
 
     def sync(self) -> bool:
-        """Make records durable that a worker busy with a long item has not synced itself.
+        """Make durable what workers have recorded, those first that are busy with a long item and can't do it.
 
         Returns:
             Whether such a worker has new records, of which no ack may have told yet.
+        """
+
+    def look(self, now: float) -> None:
+        """Note what the workers are at, so that it is known later since when; costs some microseconds a worker."""
+
+    def at_work(self, most: int, offset: float) -> list[AtWork]:
+        """What the workers were at when they were looked at last, by slot.
+
+        Args:
+            most: how many to tell of: those that have been at one item for longest.
+            offset: seconds from the monotonic clock to the epoch's.
         """
 
     def expire(self, now: float) -> float:
