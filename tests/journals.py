@@ -18,7 +18,8 @@ UID = "ab" * 16
 class Journal:
     """A journal in a folder, written record by record."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, job: str = "demo") -> None:
+        self.name = job
         self.dir = folder / "journal"
         self.dir.mkdir(exist_ok=True)
         self.open: dict[tuple[int, int], Segment] = {}
@@ -26,7 +27,7 @@ class Journal:
     def segment(self, run: int = 1, slot: int = 1, gen: int = 1) -> Segment:
         """The segment of a run and slot, made when it is first asked for."""
         if (run, slot) not in self.open:
-            made = Segment.create(str(self.dir), job="demo", uid=UID, run=run, gen=gen, slot=slot)
+            made = Segment.create(str(self.dir), job=self.name, uid=UID, run=run, gen=gen, slot=slot)
             self.open[run, slot] = made
         return self.open[run, slot]
 
@@ -38,9 +39,9 @@ class Journal:
         payload = item_payload(n, id_json, status, t=fields.pop("t", 1.0), error=text, **fields)
         self.segment(run, slot, gen).append(payload)
 
-    def job(self, event: str, *, run: int = 1, gen: int = 1, **fields: Any) -> None:
+    def job(self, event: str, *, run: int = 1, gen: int = 1, t: float = 1.0, **fields: Any) -> None:
         """Write a record of the job into the runner's segment."""
-        self.segment(run, 0, gen).append(job_payload(event, 1.0, **fields))
+        self.segment(run, 0, gen).append(job_payload(event, t, **fields))
 
     def replay(self, **options: Any) -> History:
         """What the journal says now."""

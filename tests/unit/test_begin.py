@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from spoold.journal.format import item_payload, job_payload, ok_payload
+from spoold.journal.owners import find_recorded
 from spoold.journal.segment import Segment
-from spoold.runner.begin import find_recorded, last
+from spoold.runner.begin import last
 
 UID = "0" * 32
 

@@ -53,9 +53,26 @@ def test_content_is_the_digest_of_sorted_json(item: Any) -> None:
         ["²", "5", "٣"],
         ["doc-1", "doc-2"],
         ["é", "007", "7", "\ud800"],
+        ["doc-00000123", "doc-00000124", "doc-10000000"],
+        ["doc-999999", "doc-1000000", "doc-1000001"],
+        ["doc-000001", "doc-000002x"],
+        ["a\ndoc-000001", "doc-000001"],
+        ["doc-000001", "x\ndoc-000002"],
+        ["1234567890123", "1234567890124"],
+        ["9f3a-123456", "9f3b-123457", "12345"],
+        ["²-123456", "²-123457", "\ud800000001"],
+        ["user-000001", "user-٣٣٣٣٣٣"],
+        [],
     ],
 )
 def test_an_id_has_the_same_mark_alone_and_among_others(ids: list[str]) -> None:
     """A mark depends on nothing but the id, and fits 32 bits."""
     assert marks(ids) == [mark(item_id) for item_id in ids]
     assert all(0 <= found < 2**32 for found in marks(ids))
+
+
+def test_marks_of_numbered_names_follow_each_other() -> None:
+    """Names that differ in a number of one length have marks without gaps, and other names are elsewhere."""
+    first = mark("doc-00000000")
+    assert [mark(f"doc-{n:08d}") - first for n in (1, 2, 1000)] == [1, 2, 1000]
+    assert len({mark("doc-000000"), mark("doc-0000000"), mark("doe-000000"), mark("doc-00000x"), mark("0")}) == 5

@@ -13,6 +13,7 @@ from spoold.errors import JournalError
 from spoold.journal.format import ok_payload
 from spoold.journal.history import Attempt, Block
 from spoold.journal.order import ordered
+from spoold.journal.part import Part, Task, read_part
 from spoold.journal.raw import raw_field
 from spoold.journal.replay import replay, scan_history
 from spoold.journal.seal import read_seal, write_seal
@@ -202,6 +203,37 @@ def test_seal(journal: Journal) -> None:
     assert set(history.noted) == {5}
     write_seal(str(journal.dir), history)
     assert read_seal(str(journal.dir), job="demo") == history == journal.replay()
+
+
+def test_seal_of_earlier_runs(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seal holds when a new run has begun: only that run's segments are read."""
+    journal.job("accepted")
+    journal.item(1, "ok", result=b"1")
+    journal.item(2, "failed")
+    write_seal(str(journal.dir), journal.replay())
+    journal.job("accepted", run=2)
+    journal.item(3, "ok", run=2, result=b"3")
+    expected = scan_history(str(journal.dir), job="demo")
+    asked: list[str] = []
+
+    def read(task: Task) -> Part:
+        asked.append(os.path.basename(task.path))
+        return read_part(task)
+
+    monkeypatch.setattr("spoold.journal.replay.read_part", read)
+    assert journal.replay() == expected
+    assert asked == ["002-000.jsonl", "002-001.jsonl"]
+
+
+@pytest.mark.parametrize("change", ["generation", "result"])
+def test_seal_that_later_runs_contradict(journal: Journal, change: str) -> None:
+    """A seal is not taken where the source changed since, or where an item with a result was recorded again."""
+    journal.item(1, "ok", result=b"1")
+    write_seal(str(journal.dir), journal.replay())
+    journal.item(1, "ok", run=2, gen=2 if change == "generation" else 1)
+    history = journal.replay()
+    assert history == scan_history(str(journal.dir), job="demo")
+    assert (history.results, history.runs) == (0, [1, 2])
 
 
 def test_seal_after_recovery(journal: Journal) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import resource
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
 from spoold.errors import JournalError
-from spoold.journal.format import ItemRecord, encode_header, frame, job_payload, ok_payload
+from spoold.journal.bulk import decode_block, decode_plain
+from spoold.journal.format import ItemRecord, decode_record, encode_header, frame, job_payload, ok_payload
 from spoold.journal.scan import BLOCK, Reader, reading, records
 from spoold.journal.verify import verify
 
@@ -185,3 +187,42 @@ def test_job_records_in_a_worker_segment(tmp_path: Path) -> None:
     path = write(tmp_path, line(1), frame(2, job_payload("cut", 1.0, offset=3, bytes=1), SEED), line(3))
     assert numbers(path) == [1, 2, 3]
     assert kinds(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"q":1', b'"q":01'),
+        (b'"q":1', b'"q":1.0'),
+        (b'"n":1', b'"n":01'),
+        (b'"n":1', b'"n":4294967296'),
+        (b'"n":1', b'"n" :1'),
+        (b'"id":"1"', b'"id":"\\u0031"'),
+        (b'"id":"1"', b'"id":"\xff"'),
+        (b'"id":"1"', b'"id":"\x01"'),
+        (b'"id":"1"', b'"id":1'),
+        (b'"ok"', b'"OK"'),
+        (b'"ok"', b'"skipped"'),
+        (b'"ok",', b'"ok","try":1,'),
+        (b"1.000", b"01.000"),
+        (b"1.000", b"1.0"),
+        (b"1.000", b"1.0000"),
+        (b"0.50", b"00.50"),
+        (b"0.50", b"0.500"),
+        (b"0.50", b"5e-1"),
+        (b',"ms":0.50', b""),
+        (b'"ms":0.50', b'"ms":0.50,"result":1'),
+        (b'"ms":0.50', b'"ms":0.50,"x":1'),
+    ],
+)
+def test_a_block_is_read_at_once_only_if_it_is_sound(before: bytes, after: bytes) -> None:
+    """Of lines with the right checksum, those are taken at once that are taken one by one, and they say the same."""
+    first = frame(1, ok_payload(1, b'"1"', 1, 1.0, 0.5, None), SEED)[:-19].replace(before, after)
+    data = b'%b,"crc":"%08x"}\n' % (first, crc32(first, SEED)) + line(2)
+    sound = decode_record(data[: data.index(b"\n") + 1], SEED)
+    for decode in (decode_plain, decode_block):
+        block = decode(data, SEED, 0)
+        if block is not None:
+            assert isinstance(sound, ItemRecord)
+            assert (block[0].n, block[0].id, block[0].s, block[0].ms) == (sound.n, sound.id, sound.s, sound.ms)
+    assert decode_plain(line(1) + line(2), SEED, 0) == decode_block(line(1) + line(2), SEED, 0) is not None

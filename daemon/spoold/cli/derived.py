@@ -31,9 +31,9 @@ def results_of(spool: Spool, name: str) -> Iterator[bytes]:
     if _current(directory, directory.results):
         yield from _lines(directory.results)
         return
-    from spoold.runner import finish  # noqa: PLC0415 - seldom needed
+    from spoold.runner.results import results  # noqa: PLC0415 - seldom needed
 
-    yield from finish.results(directory.journal, _history(directory))
+    yield from results(directory.journal, _history(directory))
 
 
 def failures_of(spool: Spool, name: str) -> Iterator[dict[str, Any]]:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
+
+import msgspec
 
 from spoold.errors import SpooldError
 
@@ -22,6 +25,10 @@ MAX_ID_BYTES: Final = 512
 _MAX_BITS: Final = 13_000  # Python refuses to print integers of more than 4,300 digits (about 14,284 bits)
 _DIGITS: Final = 9
 """Of an id that is its own mark: what they make is below 2**32, whatever they are."""
+_TAIL: Final = 6
+"""Digits at the end of an id that make a number of their own: fewer count too few items to matter."""
+_MASK: Final = 0xFFFFFFFF
+_numbers: Final = msgspec.json.Decoder(list[int]).decode
 _SORTED: Final = json.JSONEncoder(sort_keys=True)
 
 
@@ -68,11 +75,13 @@ def content_id(item: Any) -> str:
 def mark(item_id: str) -> int:
     """32 bits that stand for an id where duplicates are looked for; few others have the same.
 
-    Short numbers are their own marks: those that follow each other lie densely in a bitmap, which takes them sooner.
+    Short numbers are their own marks, and the marks of names that end in a number follow each other as the numbers do:
+    those of neighbours lie densely in a bitmap, which takes them sooner and in less room.
     """
     if item_id.isdigit() and len(item_id) <= _DIGITS and item_id.isascii():
         return int(item_id)
-    return crc32(item_id.encode(errors="surrogatepass"))
+    stem, digits = _parted(item_id)
+    return _first_mark(stem, len(digits)) + int(digits or 0) & _MASK
 
 
 def marks(ids: Sequence[str]) -> list[int]:
@@ -81,8 +90,35 @@ def marks(ids: Sequence[str]) -> list[int]:
     if not text.isascii():
         return list(map(mark, ids))
     if text.isdigit() and max(map(len, ids)) <= _DIGITS:
+        with suppress(msgspec.DecodeError):  # one begins with a nought
+            return _numbers(f"[{','.join(ids)}]")
         return list(map(int, ids))
-    return [mark(item_id) if item_id.isdigit() else crc32(item_id.encode()) for item_id in ids]
+    alike = _alike(ids)
+    if alike is not None:
+        return alike
+    return [mark(item_id) if item_id[-_TAIL:].isdigit() else crc32(item_id.encode()) for item_id in ids]
+
+
+def _parted(item_id: str) -> tuple[str, str]:
+    """An id's number at the end, if it is long enough to count items with, and what stands before it."""
+    count = min(len(item_id) - len(item_id.rstrip("0123456789")), _DIGITS)
+    return (item_id[:-count], item_id[-count:]) if count >= _TAIL else (item_id, "")
+
+
+def _first_mark(stem: str, count: int) -> int:
+    """The mark of number 0, of so many digits, behind a stem."""
+    return crc32(stem.encode(errors="surrogatepass"), count)
+
+
+def _alike(ids: Sequence[str]) -> list[int] | None:
+    """The marks of ids that are the same but for numbers of one length at their ends; None for others."""
+    stem, digits = _parted(ids[0]) if ids else ("", "")
+    before, *numbers = ("\n" + "\n".join(ids)).split("\n" + stem)
+    count, together = len(digits), "".join(numbers)
+    if not count or before or len(numbers) != len(ids) or not together.isdigit() or set(map(len, numbers)) != {count}:
+        return None
+    first = _first_mark(stem, count)
+    return [first + number & _MASK for number in map(int, numbers)]
 
 
 def _kind(value: object) -> str:

@@ -4,47 +4,97 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
 import struct
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
+
+from pyroaring import BitMap
 
 from spoold.errors import JournalError
-from spoold.journal.pack import pack, unpack
+from spoold.journal.pack import add_piece, pack, pieces, unpack
 from spoold.journal.part import Part, Task, read_part
-from spoold.system.process import die_with_parent, ignore_terminal_signals
+from spoold.system.helper import fork_helper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 _HEAD: Final = struct.Struct("<cQ")
 _PIPE: Final = 1 << 20
-_PART, _ERROR, _END = b"P", b"E", b"."
+_PART, _IDS, _ERROR, _END = b"P", b"I", b"E", b"."
 
 
 def read_forked(tasks: Sequence[Task], processes: int) -> list[Part]:
-    """`read_part` of every task, on so many processes; in no particular order.
+    """`read_part` of every task, on so many processes; in no particular order, the marks of all ids with the first.
 
     Raises:
         JournalError: one of them failed, as `read_part` does, or died.
     """
-    children: dict[int, tuple[int, bytearray]] = {}  # by the pipe's read end: pid, what came
+    children: dict[int, _Child] = {}  # by the pipe's read end
+    parts: list[Part] = []
+    ids = BitMap()
     with selectors.EpollSelector() as selector:
         try:
             for share in _shares(tasks, processes):
-                pid, pipe = _start(share)
-                children[pipe] = (pid, bytearray())
+                pid, pipe = _start(share, list(children))
+                children[pipe] = _Child(pid)
                 selector.register(pipe, selectors.EVENT_READ)
             while selector.get_map():
                 for ready, _ in selector.select():
                     data = os.read(ready.fd, _PIPE)
-                    children[ready.fd][1].extend(data)
+                    children[ready.fd].feed(data, parts, ids)
                     if not data:
                         selector.unregister(ready.fd)
         finally:
             for pipe in children:
                 os.close(pipe)  # a child that still writes gets EPIPE and leaves
-            ends = {pipe: os.waitpid(pid, 0)[1] for pipe, (pid, _) in children.items()}
-    return [part for pipe, (_, data) in children.items() for part in _parts(data, ends[pipe])]
+            ends = [os.waitpid(child.pid, 0)[1] for child in children.values()]
+    for child, status in zip(children.values(), ends, strict=True):
+        if not child.ended:
+            raise JournalError(f"a process that read the journal ended early (wait status {status})")
+    parts[0].ids = ids
+    return parts
+
+
+class _Child:
+    """A reading process, and what came of it that was not yet whole.
+
+    Attributes:
+        pid: of the process.
+        ended: it has sent everything.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.ended = False
+        self._data = bytearray()
+
+    def feed(self, data: bytes, parts: list[Part], ids: BitMap) -> None:
+        """Take in what came: parts go to `parts`, marks to `ids`.
+
+        Raises:
+            JournalError: the process says that it failed.
+        """
+        self._data += data
+        at = 0
+        while len(self._data) - at >= _HEAD.size:
+            kind, size = _HEAD.unpack_from(self._data, at)
+            end = at + _HEAD.size + size
+            if end > len(self._data):
+                break
+            self._take(kind, bytes(self._data[at + _HEAD.size : end]), parts, ids)
+            at = end
+        del self._data[:at]
+
+    def _take(self, kind: bytes, body: bytes, parts: list[Part], ids: BitMap) -> None:
+        match kind:
+            case b"P":
+                parts.append(unpack(body, Part))
+            case b"I":
+                add_piece(ids, body)
+            case b"E":
+                what, where, remedy = unpack(body, tuple[str, str | None, str | None])
+                raise JournalError(what, where=where, remedy=remedy)
+            case _:
+                self.ended = True
 
 
 def _shares(tasks: Sequence[Task], processes: int) -> list[list[Task]]:
@@ -56,32 +106,27 @@ def _shares(tasks: Sequence[Task], processes: int) -> list[list[Task]]:
     return [share for _, share in shares if share]
 
 
-def _start(share: Sequence[Task]) -> tuple[int, int]:
-    parent = os.getpid()
+def _start(share: Sequence[Task], others: Sequence[int]) -> tuple[int, int]:
+    """Pid of a process that reads a share, and the end of the pipe that it sends to; `others` are such ends before."""
     ours, theirs = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _be_reader(share, theirs, parent)
+    pid = fork_helper(lambda: _read_share(share, theirs, (ours, *others)))
     os.close(theirs)
     return pid, ours
 
 
-def _be_reader(share: Sequence[Task], pipe: int, parent: int) -> NoReturn:
-    """The child's whole life; it never returns to the stack it was forked on."""
-    code = 1
+def _read_share(share: Sequence[Task], pipe: int, unused: Sequence[int]) -> None:
+    for end in unused:
+        os.close(end)  # or nobody who writes to it would learn that the parent has closed it
     try:
-        die_with_parent(parent)
-        signal.set_wakeup_fd(-1)  # a signal to all of us is the parent's to note, once
-        ignore_terminal_signals()
-        try:
-            for task in share:
-                _send(pipe, _PART, pack(read_part(task)))
-            _send(pipe, _END, b"")
-        except JournalError as error:
-            _send(pipe, _ERROR, pack((error.what, error.where, error.remedy)))
-        code = 0
-    finally:
-        os._exit(code)
+        for task in share:
+            part = read_part(task)
+            for piece in pieces(part.ids):
+                _send(pipe, _IDS, piece)
+            part.ids = BitMap()
+            _send(pipe, _PART, pack(part))
+        _send(pipe, _END, b"")
+    except JournalError as error:
+        _send(pipe, _ERROR, pack((error.what, error.where, error.remedy)))
 
 
 def _send(pipe: int, kind: bytes, data: bytes) -> None:
@@ -89,20 +134,3 @@ def _send(pipe: int, kind: bytes, data: bytes) -> None:
         rest = memoryview(piece)
         while rest:
             rest = rest[os.write(pipe, rest) :]
-
-
-def _parts(data: bytearray, status: int) -> Iterator[Part]:
-    """What a child sent, if it sent everything."""
-    at, kind = 0, b""
-    view = memoryview(data)
-    while len(data) - at >= _HEAD.size:
-        kind, size = _HEAD.unpack_from(data, at)
-        body = bytes(view[at + _HEAD.size : at + _HEAD.size + size])
-        at += _HEAD.size + size
-        if kind == _PART and len(body) == size:
-            yield unpack(body, Part)
-        elif kind == _ERROR:
-            what, where, remedy = unpack(body, tuple[str, str | None, str | None])
-            raise JournalError(what, where=where, remedy=remedy)
-    if kind != _END:
-        raise JournalError(f"a process that read the journal ended early (wait status {status})")

@@ -69,7 +69,7 @@ class History:
         settled: positions whose winning record of the newest run is final.
         noted: positions with notes (save, once, start), of any run of this generation.
         open: what was begun in the newest run and is not settled in it.
-        ids: the CRC-32 of the id of every item with a final record in this generation.
+        ids: the mark of the id of every item with a final record in this generation.
         blocks: the newest fingerprint of each run of items of the source, by its index.
         jobs: what happened to the job, in order, without the fingerprints.
         tally: numbers of the newest run.

@@ -23,7 +23,7 @@ import msgspec
 from spoold.core.chunk import Past
 from spoold.errors import JournalError
 from spoold.journal.format import DONE, ItemRecord, decode_record
-from spoold.journal.order import Lines, place_of
+from spoold.journal.lines import Lines, place_of
 from spoold.journal.part import Key
 from spoold.journal.recollect import Told, in_order, trail_of
 from spoold.journal.replay import read_headers, scan_history

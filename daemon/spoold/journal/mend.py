@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from contextlib import suppress
 from typing import Final
 
@@ -74,8 +73,12 @@ def put_aside(fd: int, path: str, offset: int, size: int) -> str:
 def put_asides(path: str, offset: int) -> list[str]:
     """The copies of tails that were cut off at `offset` of the segment, oldest first."""
     folder, stem = os.path.split(_stem(path))
-    wanted = re.compile(re.escape(f"{stem}.torn-{offset}") + r"(?:\.(\d+))?")
-    found = [(int(match[1] or 0), name) for name in os.listdir(folder or ".") if (match := wanted.fullmatch(name))]
+    first = f"{stem}.torn-{offset}"
+    found = [(0, first)] if os.path.lexists(os.path.join(folder, first)) else []
+    for name in os.listdir(folder or "."):
+        number = name.removeprefix(f"{first}.")
+        if number != name and number.isdecimal():
+            found.append((int(number), name))
     return [os.path.join(folder, name) for _, name in sorted(found)]
 
 

@@ -1,159 +1,148 @@
 """Records in the order of their items, for what is derived from a journal: results, failures.
 
-One pass over the segments, each record checked, notes where the winner of each position stands in a scratch file of 8
-bytes a position; then the lines are read in order. Memory does not grow with the items.
+Segments are looked over (`survey`), then read side by side and merged: each is in order but for its stragglers, which
+are sorted apart. So every record is read once, checked, and in pieces of many. Memory does not grow with the items.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
-import tempfile
-from collections import OrderedDict
-from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from bisect import bisect_left
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Final, Self
 
 from pyroaring import BitMap
 
-from spoold.errors import JournalError
-from spoold.journal.bulk import decode_block
+from spoold.journal.ascending import FromPlaces, FromSegment
 from spoold.journal.failure import RecordGoneError
-from spoold.journal.format import ItemRecord, decode_record
-from spoold.journal.part import Key
-from spoold.journal.scan import Reader, reading, whole_lines
+from spoold.journal.lines import Lines
+from spoold.journal.pairs import Pairs
+from spoold.journal.scan import BLOCK
+from spoold.journal.shape import AsRecords
+from spoold.journal.survey import Survey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
-    from spoold.journal.bulk import BulkRecord
+    from spoold.journal.ascending import Ascending
     from spoold.journal.history import History
+    from spoold.journal.shape import Shape
 
-_OFFSET_BITS: Final = 48
-_OFFSET: Final = (1 << _OFFSET_BITS) - 1
-_OPEN_FILES: Final = 64
-_GUESS: Final = 512  # bytes; most records are shorter
+_HELD: Final = 1 << 21
+"""Bytes of all segments read at once, if there are many."""
+_LEAST: Final = 1 << 13
+"""Bytes of each read at once at least."""
+_END: Final = 1 << 32
 
 
-class Lines:
-    """Lines of many segments by place, a place being (segment's number + 1) << 48 | offset; few are open at a time."""
+class Order:
+    """The records of all items whose winning record has one of some final statuses.
 
-    def __init__(self, paths: list[str]) -> None:
-        self.paths = paths
-        self._open: OrderedDict[int, int] = OrderedDict()
+    A scratch file may be made beside the journal folder, without a name.
 
-    def read(self, place: int) -> bytes:
-        """The line at a place, with its newline.
+    Attributes:
+        wanted: the positions of the items.
+    """
+
+    def __init__(
+        self, journal_dir: str, history: History, statuses: Collection[str], shape: Shape | None = None
+    ) -> None:
+        """Look the segments over; `shape` says what is made of a record, if not its line without a newline.
 
         Raises:
-            JournalError: there is none, or it can't be read.
+            JournalError: one can't be read, or there is no room for the scratch file.
         """
-        number, offset = (place >> _OFFSET_BITS) - 1, place & _OFFSET
+        self.wanted = BitMap()
+        for status in statuses:
+            self.wanted |= history.with_status(status)
+        self._statuses = statuses
+        self._shape = shape or AsRecords()
+        self._directory = journal_dir
+        paths = [os.path.join(journal_dir, end.name) for end in history.segments] if self.wanted else []
+        self._lines, self._stragglers = Lines(paths), Pairs(os.path.dirname(os.path.abspath(journal_dir)))
         try:
-            fd = self._descriptor(number)
-            line, step = b"", _GUESS
-            while not (end := line.find(b"\n") + 1):
-                more = os.pread(fd, step, offset + len(line))
-                if not more:
-                    raise JournalError(f"no record at byte {offset}", where=self.paths[number])
-                line, step = line + more, step * 4
-        except OSError as error:
-            raise JournalError(f"can't be read: {error.strerror}", where=self.paths[number]) from error
-        return line[:end]
+            self._surveys = [Survey(path, number, history.damage) for number, path in enumerate(paths)]
+            self._mine = [survey for survey in self._surveys if survey.gen == history.gen]
+            block = max(_LEAST, min(BLOCK, _HELD // max(1, len(self._mine))))
+            for survey in self._mine:
+                survey.look(self.wanted, statuses, self._stragglers, block)
+        except BaseException:
+            self.close()
+            raise
 
-    def _descriptor(self, number: int) -> int:
-        fd = self._open.pop(number, -1)
-        if fd < 0:
-            if len(self._open) >= _OPEN_FILES:
-                os.close(self._open.popitem(last=False)[1])
-            fd = os.open(self.paths[number], os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        self._open[number] = fd
-        return fd
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close what is open."""
-        while self._open:
-            os.close(self._open.popitem()[1])
+        self._lines.close()
+        self._stragglers.close()
 
+    def pieces(self, low: int = 0, high: int = _END) -> Iterator[tuple[Sequence[int], Sequence[bytes]]]:
+        """Positions from `low` to `high - 1` and the lines made of their records, ascending, many at a time.
 
-def place_of(number: int, offset: int) -> int:
-    """The place of a line at `offset` of the segment with this number."""
-    return (number + 1) << _OFFSET_BITS | offset
+        Raises:
+            JournalError: a segment can't be read.
+            RecordGoneError: at the end: a record that the history speaks of was not there any more.
+        """
+        wanted = self.wanted & BitMap(range(low, high))
+        found = BitMap()
+        sequences: list[Ascending] = [
+            FromSegment(survey, wanted, self._statuses, self._shape) for survey in self._mine if survey.stretches
+        ]
+        places = (pair for pair in self._stragglers if pair[0] in wanted)
+        sequences.append(FromPlaces(places, self._surveys, self._lines, self._statuses, self._shape))
+        for ns, lines in _merged(sequences):
+            found.update(ns)
+            yield ns, lines
+        if gone := wanted - found:
+            what = f"the record of item {gone.min()} is gone"
+            raise RecordGoneError(what, where=self._directory, remedy="delete its seal")
 
 
 def ordered(journal_dir: str, history: History, statuses: Collection[str]) -> Iterator[tuple[int, bytes]]:
-    """Position and record line of every item whose winning record has one of these final statuses, by position.
+    """Position and record of every item whose winning record has one of these final statuses, by position.
 
-    The scratch file is made beside the journal folder, without a name.
+    Records are lines without their newlines.
 
     Raises:
-        JournalError: a record that the history speaks of is not there any more, or there is no room for the scratch
-        file.
+        JournalError: as `Order` and `Order.pieces`.
     """
-    wanted = BitMap()
-    for status in statuses:
-        wanted |= history.with_status(status)
-    if not wanted:
-        return
-    lines = Lines([os.path.join(journal_dir, end.name) for end in history.segments])
-    try:
-        beside = os.path.dirname(os.path.abspath(journal_dir))
-        with _scratch(beside, wanted.max() + 1) as scratch, memoryview(scratch) as raw, raw.cast("Q") as places:
-            _fill(places, lines, history, wanted, frozenset(statuses))
-            for n in wanted:
-                if not places[n]:
-                    what = f"the record of item {n} is gone"
-                    raise RecordGoneError(what, where=journal_dir, remedy="delete its seal")
-                yield n, lines.read(places[n])
-    finally:
-        lines.close()
+    with Order(journal_dir, history, statuses) as order:
+        for ns, lines in order.pieces():
+            yield from zip(ns, lines, strict=True)
 
 
-def _scratch(directory: str, positions: int) -> mmap.mmap:
-    """Zeros for so many positions, really allocated: a full disk would otherwise kill us at a store."""
-    try:
-        with tempfile.TemporaryFile(dir=directory) as file:
-            os.posix_fallocate(file.fileno(), 0, positions * 8)
-            return mmap.mmap(file.fileno(), positions * 8)
-    except OSError as error:
-        raise JournalError(
-            f"no scratch file of {positions * 8} bytes: {error.strerror}", where=directory, remedy="make room"
-        ) from error
+def _merged(sequences: Sequence[Ascending]) -> Iterator[tuple[Sequence[int], Sequence[bytes]]]:
+    """Items and records of all sequences, ascending, as many at a time as one of them has before the next."""
+    heads: list[tuple[int, int]] = []
+    for number, one in enumerate(sequences):
+        one.load()
+        if one.ns:
+            heads.append((one.ns[0], number))
+    heapify(heads)
+    while heads:
+        n, number = heappop(heads)
+        one = sequences[number]
+        while heads and heads[0][0] == n:  # another record of the same item
+            other = heappop(heads)[1]
+            loser, number = (number, other) if sequences[other].key() < one.key() else (other, number)
+            one = sequences[number]
+            _advance(sequences, loser, 1, heads)
+        until = heads[0][0] if heads else _END
+        end = bisect_left(one.ns, until, one.at)
+        yield one.ns[one.at : end], one.lines[one.at : end]
+        _advance(sequences, number, end - one.at, heads)
 
 
-def _fill(places: memoryview[int], lines: Lines, history: History, wanted: BitMap, statuses: frozenset[str]) -> None:
-    """Note the place of each wanted position's winner, whose status is one of `statuses`."""
-    for number, path in enumerate(lines.paths):
-        with reading(path) as fd:
-            reader = Reader(fd, path)
-            if reader.header.gen != history.gen:
-                continue
-            for offset, record in _items(reader):
-                n = record.n
-                if record.s not in statuses or n not in wanted:
-                    continue
-                if not places[n] or _stronger(Key.of(reader.header.run, record), lines, places[n]):
-                    places[n] = place_of(number, offset)
-
-
-def _items(reader: Reader) -> Iterator[tuple[int, ItemRecord | BulkRecord]]:
-    """Offset and content of every item record, a block at a time where that can be."""
-    for chunk in whole_lines(reader.fd, reader.offset):
-        block = decode_block(chunk.data, reader.header.crc, reader.q)
-        if block is None:
-            for found in reader.take(chunk):
-                if isinstance(found.record, ItemRecord):
-                    yield found.offset, found.record
-            continue
-        reader.accept(chunk, block[-1].q)
-        lengths = [len(line) + 1 for line in chunk.data.split(b"\n")]
-        yield from zip(accumulate(lengths, initial=chunk.offset), block, strict=False)
-
-
-def _stronger(key: Key, lines: Lines, place: int) -> bool:
-    """Whether a record beats the one that was noted for its position before."""
-    path = lines.paths[(place >> _OFFSET_BITS) - 1]
-    with reading(path) as fd:
-        header = Reader(fd, path).header
-    other = decode_record(lines.read(place), header.crc)
-    assert isinstance(other, ItemRecord)
-    return key < Key.of(header.run, other)
+def _advance(sequences: Sequence[Ascending], number: int, count: int, heads: list[tuple[int, int]]) -> None:
+    """Leave so many records of a sequence behind, and put its next one among the heads."""
+    one = sequences[number]
+    one.at += count
+    if one.at == len(one.ns):
+        one.load()
+    if one.ns:
+        heappush(heads, (one.ns[one.at], number))

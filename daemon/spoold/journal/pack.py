@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from pyroaring import BitMap
 
 from spoold.core.tally import Tally
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 T = TypeVar("T")
+_SLICE: Final = 1 << 28
+"""Values of a bitmap in a piece of it: a large one has pieces of some MB at most."""
 
 
 def _hook(value: Any) -> Any:
@@ -43,3 +48,16 @@ def unpack(data: bytes, kind: type[T]) -> T:
         msgspec.MsgspecError: they are not of this kind.
     """
     return msgspec.msgpack.decode(data, type=kind, dec_hook=_unhook)
+
+
+def pieces(bitmap: BitMap) -> Iterator[bytes]:
+    """The bytes of a large bitmap, some values at a time, so that it is never held twice."""
+    for low in range(0, 1 << 32, _SLICE):
+        piece = bitmap & BitMap(range(low, low + _SLICE))
+        if piece:
+            yield piece.serialize()
+
+
+def add_piece(bitmap: BitMap, data: bytes) -> None:
+    """Put a piece of a bitmap into one."""
+    bitmap |= BitMap.deserialize(data)

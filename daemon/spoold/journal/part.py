@@ -1,6 +1,6 @@
 """What one segment contributes to its job's history: made where the segment is read, merged by `replay`."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
@@ -11,7 +11,7 @@ from pyroaring import BitMap
 from spoold.core.identity import marks
 from spoold.core.tally import Tally
 from spoold.errors import JournalError
-from spoold.journal.bulk import BulkRecord, decode_block
+from spoold.journal.bulk import BulkRecord, decode_block, decode_plain
 from spoold.journal.ends import end_of
 from spoold.journal.format import FINAL, STATUSES, ItemRecord, JobRecord
 from spoold.journal.history import Block, SegmentEnd
@@ -86,6 +86,22 @@ class _Collector:
         self.ids.update(sorted(self.pending))
         self.pending = []
 
+    def collect_plain(self, records: Sequence[BulkRecord]) -> None:
+        """Take in records that are all `ok` at their first attempt, with a duration and no result."""
+        ns = [record.n for record in records]
+        self.claims[Key(-self.run, -1, 0, plain=True)].update(ns)
+        self._mark([record.id for record in records])
+        if not self.timed:
+            return
+        tally, spans = self.tally, Counter[int]()
+        for ms, count in Counter([record.ms for record in records]).items():
+            spans[int((ms or 0.0) * 100 + 0.5)] += count
+        tally.add_ok(spans, 0)
+        longest = max(spans)
+        if longest > tally.floor or (longest == tally.floor and min(ns) < tally.floor_n):
+            least = tally.floor / 100
+            tally.slow([(one.ms, one.n, one.id) for one in records if one.ms is not None and one.ms >= least])
+
     def collect(self, records: Sequence[ItemRecord | BulkRecord]) -> None:
         """Take in records, a group of one kind at a time."""
         unset = msgspec.UNSET
@@ -103,11 +119,14 @@ class _Collector:
         key = Key.of(self.run, records[0])
         self.claims[key].update([record.n for record in records])
         if key.status in FINAL:
-            self.pending += marks([record.id for record in records])
-            if len(self.pending) >= _BATCH:
-                self.flush()
+            self._mark([record.id for record in records])
         if self.timed:
             self.tally.add_group(key.status, records, 0 if key.plain else len(records))
+
+    def _mark(self, ids: Sequence[str]) -> None:
+        self.pending += marks(ids)
+        if len(self.pending) >= _BATCH:
+            self.flush()
 
 
 def read_part(task: Task) -> Part:
@@ -123,11 +142,15 @@ def read_part(task: Task) -> Part:
         jobs: list[JobRecord] = []
         blocks: dict[int, Block] = {}
         for chunk in whole_lines(fd, reader.offset):
-            block = decode_block(chunk.data, reader.header.crc, reader.q)
+            block = decode_plain(chunk.data, reader.header.crc, reader.q)
+            take = found.collect_plain
+            if block is None:
+                block = decode_block(chunk.data, reader.header.crc, reader.q)
+                take = found.collect
             if block is not None:
                 reader.accept(chunk, block[-1].q)
                 if task.items:
-                    found.collect(block)
+                    take(block)
                 continue
             items = []
             for record in map(_record, reader.take(chunk)):

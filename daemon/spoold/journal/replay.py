@@ -1,7 +1,8 @@
 """From a journal's segments to its history.
 
-The seal is taken when it is there and fits every segment's end. Otherwise all segments are read, each record's crc and
-number checked, in forked processes when there is much to read. Segments merge in any order.
+The seal is taken when it is there and fits every segment's end; of runs that began after it, the segments are read.
+Otherwise all segments are, each record's crc and number checked, in forked processes when there is much to read.
+Segments merge in any order.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from spoold.journal.folder import SegmentFile, parse_name, segment_files
 from spoold.journal.forked import read_forked
 from spoold.journal.format import FINAL, NOTES, STANDING, Header
 from spoold.journal.history import History, SegmentEnd
+from spoold.journal.later import continued, runs_after
 from spoold.journal.part import Key, Part, Task, read_part
 from spoold.journal.scan import Damage, HeaderTornError, Reader, check_owner, reading
 from spoold.journal.seal import read_seal
@@ -40,8 +42,23 @@ def replay(journal_dir: str, *, job: str, processes: int = 2) -> History:
         JournalError: there is no journal, or a segment is foreign, of a newer version, without a valid header, or
             can't be read; it is left as it is.
     """
-    sealed = read_seal(journal_dir, job=job)
-    return scan_history(journal_dir, job=job, processes=processes) if sealed is None else sealed
+    sealed = read_seal(journal_dir, job=job, later=True)
+    history = None if sealed is None else _continued(sealed, journal_dir, job, processes)
+    return scan_history(journal_dir, job=job, processes=processes) if history is None else history
+
+
+def _continued(sealed: History, journal_dir: str, job: str, processes: int) -> History | None:
+    """The sealed history with what later runs say; None if everything has to be read."""
+    headers, damage = read_headers(journal_dir, job)
+    after = runs_after(sealed, headers)
+    if not after:
+        return sealed if after is not None and not damage else None
+    run = max(header.run for _, header in after)
+    runs = sorted({*sealed.runs, *(header.run for _, header in after)})
+    history = History(sealed.uid, run, sealed.gen, runs, damage=damage)
+    parts = _read([Task(file.path, items=True, timed=header.run == run) for file, header in after], processes)
+    merge(history, parts)
+    return history if continued(sealed, history, parts) else None
 
 
 def scan_history(journal_dir: str, *, job: str, gen: int | None = None, processes: int = 2) -> History:
@@ -62,13 +79,16 @@ def scan_history(journal_dir: str, *, job: str, gen: int | None = None, processe
         for file, header in headers
         if header.gen == gen or header.slot == 0
     ]
-    size = sum(os.stat(task.path).st_size for task in whole)
-    parts = read_forked(whole, processes) if processes > 1 and size >= _SMALL else map(read_part, whole)
-    merge(history, list(parts))
+    merge(history, _read(whole, processes))
     taken = {end.name for end in history.segments}
     history.segments += [_end(file.path) for file, _ in headers if os.path.basename(file.path) not in taken]
     history.segments.sort(key=lambda end: parse_name(end.name) or (0, 0))
     return history
+
+
+def _read(tasks: list[Task], processes: int) -> list[Part]:
+    size = sum(os.stat(task.path).st_size for task in tasks)
+    return read_forked(tasks, processes) if processes > 1 and size >= _SMALL else list(map(read_part, tasks))
 
 
 def merge(history: History, parts: Iterable[Part]) -> None:
@@ -78,7 +98,10 @@ def merge(history: History, parts: Iterable[Part]) -> None:
     for part in ordered:
         for claim in part.claims:
             claims.setdefault(claim.key, BitMap()).update(claim.positions)
-        history.ids |= part.ids
+        if history.ids:
+            history.ids |= part.ids
+        else:
+            history.ids = part.ids  # not copied: it may be large
         history.jobs += part.jobs
         history.blocks.update(part.blocks)
         history.tally.merge(part.tally)

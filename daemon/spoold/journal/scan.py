@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from spoold.errors import JournalError
-from spoold.journal.bulk import decode_block
+from spoold.journal.bulk import decode_block, decode_plain
 from spoold.journal.folder import parse_name
 from spoold.journal.format import Header, ItemRecord, JobRecord, decode_header, decode_record
 from spoold.journal.header import MAX_HEADER
@@ -96,15 +96,15 @@ def read_header(fd: int) -> tuple[Header, int]:
     return decode_header(head[:length]), length
 
 
-def whole_lines(fd: int, start: int) -> Iterator[Chunk]:
-    """The file's whole lines from `start` on, about `BLOCK` bytes at a time; an unfinished last line is left out.
+def whole_lines(fd: int, start: int, size: int = BLOCK) -> Iterator[Chunk]:
+    """The file's whole lines from `start` on, about `size` bytes at a time; an unfinished last line is left out.
 
     A line longer than that comes alone.
     """
     at = pos = start  # `at`: where the unfinished line begins
     held: list[bytes] = []  # its pieces
     hopeless = False  # it can be no record, so its pieces are dropped
-    while block := os.pread(fd, BLOCK, pos):
+    while block := os.pread(fd, size, pos):
         pos += len(block)
         cut = block.find(b"\n") + 1 if hopeless or len(held) > 1 else block.rfind(b"\n") + 1
         if cut:
@@ -156,7 +156,8 @@ class Reader:
         """Read to the end as `records` does, giving none back; how many were valid."""
         count = 0
         for chunk in whole_lines(self.fd, self.offset):
-            block = decode_block(chunk.data, self.header.crc, self.q)
+            data, seed = chunk.data, self.header.crc
+            block = decode_plain(data, seed, self.q) or decode_block(data, seed, self.q)
             if block is None:
                 count += sum(1 for _ in self.take(chunk))
             else:

@@ -18,7 +18,7 @@ import errno
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from spoold.journal.failure import SegmentBroken, SegmentFull, trouble
 from spoold.journal.folder import parse_name, segment_name
@@ -30,6 +30,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Segment", "SegmentBroken", "SegmentFull", "parse_name", "recopy", "segment_name"]
+
+
+class Syncs:
+    """The syncs of segments by this process.
+
+    Attributes:
+        count: of them.
+        seconds: that they took.
+    """
+
+    def __init__(self) -> None:
+        self.count, self.seconds = 0, 0.0
+
+
+SYNCS: Final = Syncs()
 
 
 class Segment:
@@ -272,8 +287,11 @@ class Segment:
 
     def _sync(self, call: Callable[[int], None]) -> None:
         """Sync once; a failure leaves word for the next opening, also by another process, if the disk lets it."""
+        began = time.perf_counter()
         try:
             call(self.fd)
+            SYNCS.count += 1
+            SYNCS.seconds += time.perf_counter() - began
         except OSError as error:
             with suppress(OSError):
                 path = self.path or os.readlink(f"/proc/self/fd/{self.fd}")

@@ -18,11 +18,10 @@ from pyroaring import BitMap
 
 from spoold.core.spec import JobSpec
 from spoold.errors import SourceError
-from spoold.journal.folder import segment_files
 from spoold.journal.format import FINAL, MAX_N, JobRecord
-from spoold.journal.header import decode_header
 from spoold.journal.history import History
 from spoold.journal.index import IdIndex
+from spoold.journal.owners import find_recorded
 from spoold.journal.recollect import relevant
 from spoold.journal.replay import read_headers
 from spoold.journal.scan import Reader, reading
@@ -34,13 +33,6 @@ from spoold.runner.reading import Reading
 from spoold.runner.vetting import Vetting
 from spoold.sources.fingerprint import BLOCK, verify_prefix
 from spoold.sources.identify import Identifier, identifier
-
-_IDS: Final = re.compile(
-    rb'^\{"q":\d++,"n":(\d++),"id":("(?:[^"\\]|\\.)*+"),"s":"(?:ok|failed|skipped|kept|quarantined|in-doubt)"',
-    re.MULTILINE,
-)
-"""An item's final record, from its beginning: a result may contain what looks like one."""
-
 
 _PASSWORD: Final = re.compile(r"(://[^/:@\s]*:)[^/@\s]*@")
 """In a url: it is nobody's business, and a new one makes no other source."""
@@ -247,24 +239,3 @@ def quiet(history: History, wall: float) -> float:
         if record.event in ("drained", "paused"):
             return max(0.0, wall - record.t)
     return 0.0
-
-
-def find_recorded(journal: str, gen: int, ids: dict[str, list[int]]) -> dict[str, int]:
-    """Which of `ids` another item of this generation has: id to its position.
-
-    Items set aside have no record, so any record is another's.
-
-    Reads the journal once; memory is bounded by `ids`.
-    """
-    wanted = {msgspec.json.encode(item_id): item_id for item_id in ids}
-    found: dict[str, int] = {}
-    for file in segment_files(journal):
-        with open(file.path, "rb") as segment:
-            if decode_header(segment.readline()).gen != gen:
-                continue
-            while lines := segment.readlines(1 << 20):
-                for match in _IDS.finditer(b"".join(lines)):
-                    item_id = wanted.get(match[2])
-                    if item_id is not None and int(match[1]) not in ids[item_id]:
-                        found[item_id] = int(match[1])
-    return found

@@ -10,19 +10,18 @@ import os
 import platform
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import IO, Any
 
 import msgspec
 
 from spoold.core.messages import Counts
-from spoold.journal.format import raw_field
 from spoold.journal.history import History
 from spoold.journal.order import ordered
 from spoold.report.summary import Failures, summarise
+from spoold.runner.results import write_results
 from spoold.system.files import fsync_dir, write_atomic
 
-_GOOD = ("ok", "kept")
 _BAD = ("failed", "quarantined", "in-doubt")
 
 
@@ -49,19 +48,14 @@ def derive(directory: str, history: History) -> list[dict[str, Any]]:
         OSError: a file can't be written; the old one is still there.
     """
     journal = os.path.join(directory, "journal")
-    has_results = history.results > 0
-    _write_lines(os.path.join(directory, "results.jsonl"), results(journal, history) if has_results else ())
+    with _written(os.path.join(directory, "results.jsonl")) as file:
+        if history.results:
+            write_results(file, journal, history)
     groups = Failures()
-    _write_lines(os.path.join(directory, "failures.jsonl"), _counted(failures(journal, history), groups))
+    with _written(os.path.join(directory, "failures.jsonl")) as file:
+        file.writelines(_counted(failures(journal, history), groups))
+    fsync_dir(directory)
     return groups.rows()
-
-
-def results(journal: str, history: History) -> Iterator[bytes]:
-    """The lines of results.jsonl, in source order."""
-    for n, line in ordered(journal, history, _GOOD):
-        result = raw_field(line, "result")
-        if result is not None:
-            yield b'{"n":%d,"id":%b,"result":%b}\n' % (n, raw_field(line, "id") or b'""', result)
 
 
 def failures(journal: str, history: History) -> Iterator[dict[str, Any]]:
@@ -85,15 +79,16 @@ def _counted(found: Iterable[dict[str, Any]], groups: Failures) -> Iterator[byte
         yield msgspec.json.encode(failure) + b"\n"
 
 
-def _write_lines(path: str, lines: Iterable[bytes]) -> None:
-    """Write a file of any size, whole or not at all."""
+@contextmanager
+def _written(path: str) -> Iterator[IO[bytes]]:
+    """A file of any size to be written, whole or not at all."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.new")
     with suppress(FileNotFoundError):
         os.unlink(temporary)
     try:
         with open(temporary, "xb", buffering=1 << 20, opener=_private) as file:
-            file.writelines(lines)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.rename(temporary, path)
