@@ -53,6 +53,18 @@ def test_a_running_job_shows_its_progress() -> None:
     assert all(word in line for word in ("2.5/s", "1m30s", "2/4"))
 
 
+def test_thousands_of_jobs_are_shown_in_plain_lines() -> None:
+    """Each has its line with the same words in the same order, below the same heads, and what is wrong is said."""
+    few = [job(job=f"j{i}", error="why" if i == 1 else None) for i in range(3)]
+    many = [*few, *(job(job=f"k{i:0{i % 50 + 1}d}") for i in range(1000))]
+    some, all_of_them = (
+        [line.split() for line in drawn(terminal.jobs(rows)).splitlines() if line.strip(" \u2500")]
+        for rows in (few, many)
+    )
+    assert all_of_them[:4] == some[:4]
+    assert (len(all_of_them), all_of_them[-1]) == (1 + len(many) + 1, some[-1])
+
+
 def test_waiting_items_are_shown() -> None:
     """How many items wait for another attempt stands in the row, if any does."""
     line = next(line for line in drawn(terminal.jobs([job(retrying=1234)])).splitlines() if "running" in line)

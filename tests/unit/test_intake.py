@@ -60,6 +60,18 @@ def drain(intake: Intake) -> Scan:
             return whole
 
 
+def test_what_is_dropped_during_a_scan_is_found(spool: Spool) -> None:
+    """A call that goes on with what was listed before does not see a file that came since; one after it does."""
+    intake = Intake(spool, Limits(), 8, budget=0)
+    intake.recover()
+    drop(spool, "a.yaml", manifest())
+    drop(spool, "b.yaml", manifest())
+    first = intake.scan(0.0)
+    assert (first.accepted, first.more) == (["a"], True)
+    drop(spool, "c.yaml", manifest())
+    assert drain(intake).accepted == ["b", "c"]
+
+
 def test_a_manifest_becomes_a_job(spool: Spool, intake: Intake) -> None:
     """The job has the manifest byte for byte, a journal that says where it came from, and the drop is gone."""
     path = drop(spool, "night.yaml", manifest())

@@ -13,7 +13,7 @@ from loguru import logger
 
 from spoold.core.text import printable
 from spoold.runner.joblog import ITEM_CAP, JobLog
-from spoold.system.logs import LogFile, _foreign, leave_logs
+from spoold.system.logs import LogFile, _outlet, leave_logs
 
 escape = partial(printable, limit=1000)
 
@@ -22,8 +22,7 @@ escape = partial(printable, limit=1000)
 def _no_log_stays_open() -> Iterator[None]:
     """A test's log ends with it."""
     yield
-    logger.remove()
-    _foreign._parents.clear()  # or a process that a later test forks would let go of them
+    _outlet.remove()
 
 
 def test_a_line_of_text(tmp_path: Path) -> None:
@@ -79,7 +78,7 @@ def test_a_full_disk_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     entries = LogFile("/dev/full", escape).bind()
     for k in range(5):
         entries.info(f"entry {k}")
-    logger.remove()
+    _outlet.remove()
     assert (
         capsys.readouterr().err == "spoold: /dev/full: the log can't be written: [Errno 28] No space left on device\n"
     )

@@ -75,6 +75,9 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
         return f"handler {self.handler}" if self.command is None else f"command {self.command[0]}"
 
 
+_decoder = msgspec.json.Decoder(JobSpec)
+
+
 def encode_spec(spec: JobSpec) -> bytes:
     """The spec as JSON."""
     return msgspec.json.encode(spec)
@@ -82,4 +85,5 @@ def encode_spec(spec: JobSpec) -> bytes:
 
 def decode_spec(data: bytes) -> JobSpec:
     """The spec that `encode_spec` wrote."""
-    return msgspec.json.decode(data, type=JobSpec)
+    spec: JobSpec = _decoder.decode(data)
+    return spec

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import durationpy
-import humanize
-
 DURATION_PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
 SIZE_PATTERN: Final = r"^[0-9]+(\.[0-9]+)? ?([kKMGTP]i?)?B?$"
 RATE_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?/[smh]$"
@@ -30,6 +27,8 @@ def parse_duration(text: str) -> float:
     """
     if len(text) > _LONGEST or not _DURATION.match(text):
         raise ValueError("a duration is a number and a unit without a space, such as 250ms, 30s, 5m, 2h or 1d")
+    import durationpy  # noqa: PLC0415 - only where texts are read: no runner does
+
     seconds = float(durationpy.from_str(text).total_seconds())
     if seconds > _MAX_DURATION:
         raise ValueError("a duration can't be over ten years")
@@ -88,4 +87,6 @@ def format_duration(seconds: float) -> str:
 
 def format_size(size: int) -> str:
     """A number of bytes with a binary unit: `512.0 MiB`."""
+    import humanize  # noqa: PLC0415 - only where people are told a size
+
     return humanize.naturalsize(size, binary=True)

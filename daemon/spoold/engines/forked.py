@@ -26,6 +26,8 @@ GRACE: Final = 1.0
 
 LOOK_EVERY: Final = 0.05
 """Seconds between two looks at a worker's limits."""
+LOOK_SELDOM: Final = 0.5
+"""The same at its memory where the kernel keeps the bound."""
 SOONEST: Final = 0.005
 FASTEST: Final = 8e9
 """Bytes that a process can fill in a second."""
@@ -204,12 +206,14 @@ class ForkedWorker:
         Where the kernel does not keep the bound, that is no longer than it takes to reach it.
         """
         assert self._bound is not None
-        soon = LOOK_EVERY if self._leaf is not None else (self._bound - self._used) / FASTEST
-        return max(LOOKING * took, SOONEST, min(soon, LOOK_EVERY))
+        soon = LOOK_SELDOM if self._leaf is not None else min((self._bound - self._used) / FASTEST, LOOK_EVERY)
+        return max(LOOKING * took, SOONEST, soon)
 
     def next_look(self, now: float) -> float:
         """Seconds until its limits are to be looked at again."""
-        return max(SOONEST, self._look_at - now) if self.sent and self._bound is not None else LOOK_EVERY
+        return (
+            min(max(SOONEST, self._look_at - now), LOOK_EVERY) if self.sent and self._bound is not None else LOOK_EVERY
+        )
 
     def _starved(self) -> str:
         quota = format_size(self._spec.memory or 0)

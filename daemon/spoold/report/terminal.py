@@ -28,6 +28,9 @@ _STYLES: Final = {
     "cancelled": "red",
 }
 _SLOWEST: Final = 5
+_MANY: Final = 200
+"""Rows from which a table is set in plain lines: rich takes a millisecond for each."""
+_NUMBERS: Final = ("done", "total", "ok", "failed", "skipped", "in flight", "retrying", "rate", "left", "workers")
 _COUNTS: Final = (
     *("total", "already_done", "ok", "failed", "skipped"),
     *("quarantined", "in_doubt", "duplicates", "elsewhere"),
@@ -50,17 +53,38 @@ def text(value: object, style: str = "", limit: int = 200) -> Text:
 def jobs(rows: Iterable[Row]) -> RenderableType:
     """The table of `spool status`, and below it why jobs are as they are."""
     rows = list(rows)
+    notes = [text(f"{row['job']}: {row['error']}", limit=2000) for row in rows if row["error"]]
+    if len(rows) > _MANY:
+        return Group(_plainly(rows), *notes)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("job", overflow="fold")
     table.add_column("state")
-    for name in ("done", "total", "ok", "failed", "skipped", "in flight", "retrying", "rate", "left", "workers"):
+    for name in _NUMBERS:
         table.add_column(name, justify="right")
     table.add_column("since")
     for row in rows:
         state = Text(row["state"], style=_STYLES.get(row["state"], ""))
         table.add_row(text(row["job"]), state, *_numbers(row), _when(row["finished"] or row["started"]))
-    notes = [text(f"{row['job']}: {row['error']}", limit=2000) for row in rows if row["error"]]
     return Group(table, *notes)
+
+
+def _plainly(rows: list[Row]) -> Text:
+    """The same table without colours and frames, in lines as long as they need to be."""
+    head = ["job", "state", *_NUMBERS, "since"]
+    lines = [
+        [printable(row["job"], 200), row["state"], *_numbers(row), _when(row["finished"] or row["started"])]
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+    left = (0, 1, len(head) - 1)
+    shown = (
+        "  ".join(
+            cell.ljust(width) if place in left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in [head, *lines]
+    )
+    return Text("\n".join(shown), no_wrap=True, overflow="ignore")
 
 
 def _numbers(row: Row) -> list[str]:

@@ -96,7 +96,6 @@ def _written(path: str) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    fsync_dir(folder)
 
 
 def _private(path: str, flags: int) -> int:

@@ -69,6 +69,8 @@ class Ledger:
         Raises:
             JournalError: it can't be.
         """
+        if self._is_untouched():
+            return
         torn = {damage.path for damage in history.damage if damage.kind == "torn tail"}
         unsynced = {path for path in self._paths() if os.path.exists(unsynced_mark(path))}
         for path in sorted(torn | unsynced):
@@ -83,6 +85,12 @@ class Ledger:
         for path in self._paths():
             make_durable(path)
         fsync_dir(self._directory)  # a segment whose name nobody synced is not made again, so nobody would sync it
+
+    def _is_untouched(self) -> bool:
+        """Whether nobody has written since the first acceptance, which was durable before it had its name."""
+        history = self.history
+        alone = history.run == 1 and os.listdir(self._directory) == [segment_name(1, 0)]
+        return alone and not history.damage and [record.event for record in history.jobs] == ["accepted"]
 
     def _paths(self) -> list[str]:
         return [file.path for file in segment_files(self._directory)]

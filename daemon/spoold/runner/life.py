@@ -44,6 +44,7 @@ from spoold.runner.vigil import Interrupted, Vigil
 from spoold.system import lock as locks
 from spoold.system import process
 from spoold.system.channel import Channel, receive_one
+from spoold.system.logs import prepare_logs
 from spoold.worker.call import find
 
 FAREWELL = 5.0
@@ -54,6 +55,7 @@ def warm_up() -> None:
     """Import once what every runner needs, for the processes forked from here."""
     for place in (*SOURCES.values(), *ENGINES.values()):
         import_module(place.partition(":")[0])
+    prepare_logs()
 
 
 def live(sock: socket.socket, lock: int) -> int:

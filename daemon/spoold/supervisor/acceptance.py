@@ -15,7 +15,7 @@ import secrets
 import shutil
 import stat
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from spoold.errors import JournalError, SpoolError
 from spoold.journal.folder import segment_files
@@ -41,11 +41,11 @@ class Acceptance:
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
 
-    def accept(self, name: str, drop: Drop) -> bool:
+    def accept(self, name: str, drop: Drop) -> Literal["new", "next"] | None:
         """Make the drop job `name`, or the next manifest of that job.
 
         Returns:
-            False: it was accepted before; nothing is new.
+            Which of both it became; None: it was accepted before, and nothing is new.
 
         Raises:
             OSError, JournalError: it was not accepted, or not durably; to be called again for the same drop.
@@ -56,14 +56,14 @@ class Acceptance:
             found = os.lstat(directory.root)
         except FileNotFoundError:
             self._new(directory, drop)
-            return True
+            return "new"
         if not stat.S_ISDIR(found.st_mode):
             raise SpoolError("this is no folder of a job", where=directory.root, remedy="move it away")
         if any(drop.recorded_as(record) for record in journalled_drops(directory)):
             fsync_dir(self.spool.jobs)
-            return False
+            return None
         self._next(directory, drop)
-        return True
+        return "next"
 
     def clean(self) -> None:
         """Remove what a killed daemon left half-made."""

@@ -6,7 +6,6 @@ SPOOLD_ and the key in capitals, `__` between levels: SPOOLD_LOG__LEVEL=debug.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from typing import Annotated, Any, Final, Literal
@@ -190,5 +189,7 @@ def _check_variables() -> None:
         top = name.partition("__")[0]
         if not name.startswith(_PREFIX) or top in known | others:
             continue
+        import difflib  # noqa: PLC0415 - only for a mistake
+
         if near := difflib.get_close_matches(top, known | others, n=1, cutoff=0.85):
             raise ConfigError("unknown variable", where=f"${printable(name, 80)}", remedy=f"did you mean {near[0]}?")

@@ -7,7 +7,6 @@ that has to wait holds back the later ones for the same job, and no others.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -129,6 +128,8 @@ class Controls:
             raise Waits
 
     def _near(self, name: str) -> str:
+        import difflib  # noqa: PLC0415 - only for a mistake
+
         names = [job.name for job in self._table]
         near = difflib.get_close_matches(name, names, n=1)
         return f"did you mean {near[0]}?" if near else "`spool status` lists the jobs"
@@ -178,6 +179,7 @@ class Controls:
         if job.runner is not None:
             self._confirm(job, Order(Verb.SCALE, workers=job.granted, wanted=command.workers), ident)
             job.wanted = command.workers
+            job.changed()
         else:
             self._table.scale(job, command.workers)
 

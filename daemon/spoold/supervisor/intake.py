@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 200  # files a call
 BUDGET: Final = 0.25  # seconds after which a call lets the loop turn
+HURRY: Final = 0.01  # the same while jobs wait for a place that may become free at any moment
 _TRY_AGAIN: Final = 5.0  # seconds after trouble
 
 
@@ -43,6 +44,7 @@ class Scan:
 
     Attributes:
         accepted: JOBs, in order.
+        new: the manifests of those that did not exist before.
         rejected: name and reason, both printable.
         ignored: names that are not for us, told of once, printable.
         trouble: what went wrong by nobody's fault and is tried again, printable.
@@ -51,6 +53,7 @@ class Scan:
     """
 
     accepted: list[str] = field(default_factory=list)
+    new: dict[str, Manifest] = field(default_factory=dict)
     rejected: list[tuple[str, str]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
@@ -87,7 +90,7 @@ class Intake:
             limits: the administrator's.
             workers: the most that the daemon has to give to a job.
             owners: users whose files are taken; default: the daemon's and root.
-            budget: seconds that one scan may take; a file that was begun is finished.
+            budget: seconds that one scan may take; one file is taken in any case.
         """
         self.spool, self.limits, self.workers, self._budget = spool, limits, workers, budget
         self._users = users = frozenset(owners) if owners is not None else frozenset((0, os.geteuid()))
@@ -108,6 +111,13 @@ class Intake:
             if box := boxes.get(folder):
                 box.settled(name)
 
+    def may_be_dropped(self, name: str) -> bool:
+        """Whether a file of that name is somebody's who drops it, or is done with it.
+
+        What has a hidden name is still being written, or is the daemon's own on its way.
+        """
+        return not name.startswith(".") and name not in self._own
+
     def recover(self) -> None:
         """At the start, before any job: finish what a killed daemon began.
 
@@ -122,30 +132,34 @@ class Intake:
                 finish_leftovers(self.spool, box)
         finish_taken(self.spool, self.control, self.control.listing().taken, commands=True)
 
-    def scan(self, now: float) -> Scan:
+    def scan(self, now: float, *, hurried: bool = False) -> Scan:
         """Take what is complete, at most 200 files or what the budget of time allows.
 
         Args:
             now: monotonic seconds.
+            hurried: the loop has more urgent things to do.
 
         Raises:
             OSError: incoming/ can't be read.
         """
         done = Scan()
-        if not self._queue:
+        listed = not self._queue
+        if listed:
             self._list(done)
-        until = time.monotonic() + self._budget
+        until = time.monotonic() + (min(HURRY, self._budget) if hurried else self._budget)
         touched: list[Dropbox] = []
         for _ in range(_AT_ONCE):
-            if not self._queue or time.monotonic() > until:
+            if not self._queue:
                 break
             work = self._queue.popleft()
             if self._take(work, now, done) and work.box not in touched:
                 touched.append(work.box)
+            if time.monotonic() > until:
+                break
         for box in touched:
             with _telling(done, box.folder):
                 box.sync()
-        done.more = bool(self._queue)
+        done.more = bool(self._queue) or not listed  # what was dropped since the folder was listed is not in the queue
         dues = [due for box in (self.incoming, self.top) if (due := box.again_at(now)) is not None]
         if done.trouble:
             dues.append(now + _TRY_AGAIN)
@@ -193,17 +207,19 @@ class Intake:
                 self._reject(box, found, str(found.error), done)
                 return True
             try:
-                job, _ = self.parse(found)
+                job, manifest = self.parse(found)
             except ManifestError as error:
                 self._reject(box, found, str(error), done)
                 return True
             try:
-                fresh = self._acceptance.accept(job, found)
+                became = self._acceptance.accept(job, found)
             except SpoolError as error:
                 self._reject(box, found, str(error), done)
                 return True
-            if fresh:
+            if became is not None:
                 done.accepted.append(job)
+            if became == "new":
+                done.new[job] = manifest
             box.remove(found)
             return True
         return True

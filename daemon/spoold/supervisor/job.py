@@ -1,12 +1,13 @@
 """One job as the supervisor knows it.
 
 Everything here but `runner` and the live counts can be read again from jobs/JOB; nothing sets `state` but `happened`
-and `load`.
+and `load`. Whoever files jobs by what they do is told of every change by `moved`.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -37,15 +38,12 @@ class Job:
 
     Attributes:
         directory: its paths.
-        state: see core.job.
-        error: why it is paused, failed or cancelled, or what there is to say of a run that did nothing.
         request: what its manifest asks of the schedule; None once it has ended.
         run: number of the run.
         mode: how the run came to be: drop, rerun, retry-failures or resolve.
         order: when it was accepted, epoch seconds; earlier first among equals.
         wanted: workers an operator asked for; None: as the manifest says.
         granted: workers it was told it may have.
-        runner: its process.
         not_before: monotonic time before which no runner is started again.
         deaths: of runners in a row without progress.
         overrides: changes of the spec that a runner asked for.
@@ -53,18 +51,17 @@ class Job:
         leftover: a runner of an earlier daemon still drains, and writes the journal; all this is read again when it
             is gone.
         seen: it was active in this daemon's life.
+        moved: called when what the schedule or the status depends on has changed.
+        told: its row as status.json last had it; None: to be made anew.
     """
 
     directory: JobDir
-    state: JobState = JobState.QUEUED
-    error: str | None = None
     request: Request | None = None
     run: int = 1
     mode: str = "drop"
     order: float = 0.0
     wanted: int | None = None
     granted: int = 0
-    runner: RunnerHandle | None = None
     not_before: float = 0.0
     deaths: int = 0
     overrides: dict[str, Any] = field(default_factory=dict)
@@ -79,11 +76,52 @@ class Job:
     finished: float | None = None
     obeyed: tuple[int, int] | None = None
     owner: int | None = None
+    moved: Callable[[Job], None] | None = None
+    told: msgspec.Raw | None = None
+    _state: JobState = JobState.QUEUED
+    _error: str | None = None
+    _runner: RunnerHandle | None = None
 
     @property
     def name(self) -> str:
         """JOB."""
         return self.directory.name
+
+    @property
+    def state(self) -> JobState:
+        """See core.job."""
+        return self._state
+
+    @state.setter
+    def state(self, state: JobState) -> None:
+        self._state = state
+        self.changed()
+
+    @property
+    def error(self) -> str | None:
+        """Why it is paused, failed or cancelled, or what there is to say of a run that did nothing."""
+        return self._error
+
+    @error.setter
+    def error(self, error: str | None) -> None:
+        self._error = error
+        self.changed()
+
+    @property
+    def runner(self) -> RunnerHandle | None:
+        """Its process."""
+        return self._runner
+
+    @runner.setter
+    def runner(self, runner: RunnerHandle | None) -> None:
+        self._runner = runner
+        self.changed()
+
+    def changed(self) -> None:
+        """Tell that something about the job is not as it was."""
+        self.told = None
+        if self.moved is not None:
+            self.moved(self)
 
     def happened(self, event: JobEvent, error: str | None = None) -> None:
         """Go on to the state that `event` leads to.

@@ -26,12 +26,13 @@ from spoold.supervisor.signals import Signals
 from spoold.supervisor.status import Status
 from spoold.supervisor.table import Table
 from spoold.supervisor.watcher import Watcher
+from spoold.system import memory
 from spoold.system.notify import Notifier
 
 RESCAN = 30.0
 RESCAN_UNWATCHED = 2.0
 TELL = 1.0
-TELL_SHARE = 5
+TELL_SHARE = 10
 """After a change was told, the next is told no sooner than so many times what that took."""
 EXTEND = 30
 
@@ -51,7 +52,8 @@ class Supervisor:
         self.controls = Controls(setting, self.table, self.intake.control, self.intake.rejects)
         overseer.changed = self.note_change
         self.status = Status(setting.spool.status, setting.wanted)
-        self.watcher = Watcher([setting.spool.incoming, setting.spool.control, setting.spool.root])
+        spool = setting.spool
+        self.watcher = Watcher([spool.incoming, spool.control, spool.root], drops=self.intake.may_be_dropped)
         self.selector = overseer.selector
         self.timers = sched.scheduler(monotonic, sleep)
         self.look_due = True
@@ -59,6 +61,7 @@ class Supervisor:
         self.start_due: float | None = None
         self.tell_not_before = 0.0
         self.tell_due = False
+        self.beating = False
         self.draining = False
         self.interrupted = False
         self.rejected = False
@@ -75,6 +78,7 @@ class Supervisor:
             self.obey_signals()
             self.look()
             self.advance()
+            self.keep_beating()
             self.tell()
         return self.end()
 
@@ -86,7 +90,8 @@ class Supervisor:
         self.selector.register(self.signals, selectors.EVENT_READ, lambda: None)
         self.selector.register(self.watcher, selectors.EVENT_READ, self.on_drop)
         self.timers.enter(0, 1, self.rescan)
-        self.timers.enter(0, 2, self.beat)
+        self.beat()
+        memory.let_go_of_code()
         self.notifier.send(READY=1)
         self.log.info(f"taking manifests from {self.setting.spool.incoming}")
 
@@ -98,12 +103,10 @@ class Supervisor:
 
     def idle(self) -> bool:
         """Nothing is queued, running or held; what waits for an absent or a paused job does not count."""
-        for job in self.table:
-            if job.runner is not None or job.next_waits:
-                return False
-            if job.state is JobState.QUEUED and not self.waits_in_vain(job):
-                return False
-        return not self.controls.waiting
+        roster = self.table.roster
+        if roster.running or any(job.next_waits for job in self.table):
+            return False
+        return all(map(self.waits_in_vain, roster.queued())) and not self.controls.waiting
 
     def waits_in_vain(self, job: Job) -> bool:
         """Whether a queued job waits for one that is absent or paused or, over others, for itself."""
@@ -122,7 +125,7 @@ class Supervisor:
         self.watcher.stop()
         self.overseer.stop()
         with suppress(OSError):
-            self.status.write(self.table, running=False)
+            self.status.write(self.table.roster, running=False)
         bad = self.rejected or any(job.seen and job.state is not JobState.SUCCEEDED for job in self.table)
         return 1 if self.setting.until_idle and not self.draining and bad else 0
 
@@ -144,6 +147,8 @@ class Supervisor:
                     self.overseer.order_all(Order(Verb.NOW))
                 case signal.SIGHUP:
                     self.setting.reload()
+                    for job in list(self.table.roster.open.values()):
+                        job.changed()
                 case _:
                     pass
 
@@ -181,7 +186,8 @@ class Supervisor:
         now = monotonic()
         try:
             commands = self.controls.names()  # first: a manifest dropped before a command is then taken before it
-            scan = self.intake.scan(now)
+            roster = self.table.roster
+            scan = self.intake.scan(now, hurried=bool(roster.running) and roster.count_queued() > 0)
             self.take(scan)
             if not scan.more:
                 self.note_rejected(self.controls.look(now, commands))
@@ -197,7 +203,7 @@ class Supervisor:
         """Put what was accepted in the table, and tell of the rest."""
         for name in scan.accepted:
             self.log.info(f"accepted: job {name}")
-            self.overseer.let_next_in(self.table.accepted(name))
+            self.overseer.let_next_in(self.table.accepted(name, scan.new.get(name)))
         self.note_rejected(reason for _, reason in scan.rejected)
         for name in scan.ignored:
             self.log.info(f"left alone: {name}")
@@ -233,24 +239,29 @@ class Supervisor:
     # ------------------------------------------------------------------ jobs
 
     def advance(self) -> None:
-        """Start what may start, share the workers."""
-        if self.draining:
+        """Start what may start, share the workers; nothing to do while nothing changed."""
+        roster = self.table.roster
+        if self.draining or not roster.stirred:
             return
+        roster.stirred = False
         self.table.settle_after()
         config = self.setting.config
-        decided = schedule(self.table.candidates(monotonic()), config.max_jobs, config.max_workers)
-        for job in self.table:
-            grant = decided.grants.get(job.name)
-            if grant is None:
-                continue
-            if job.name in decided.start:
+        places = min(config.max_jobs, config.max_workers)
+        decided = schedule(self.table.candidates(monotonic(), places), config.max_jobs, config.max_workers)
+        for name, grant in decided.grants.items():
+            job = roster.open[name]
+            if name in decided.start:
                 self.overseer.start(job, grant)
             elif job.granted != grant:
                 self.overseer.grant(job, grant)
-        due = self.overseer.next_start(self.table)
+        due = self.overseer.next_start()
         if due is not None and due != self.start_due:
-            self.timers.enterabs(due, 4, nothing)
+            self.timers.enterabs(due, 4, self.stir)
         self.start_due = due
+
+    def stir(self) -> None:
+        """A job that was put off may be started again."""
+        self.table.roster.stirred = True
 
     # ------------------------------------------------------------------ telling
 
@@ -263,14 +274,22 @@ class Supervisor:
                 self.timers.enterabs(self.tell_not_before, 4, nothing)
             return
         self.tell_due = False
-        if self.status.changed(self.table):
+        if self.table.roster.untold:
             self.write_status()
             self.tell_not_before = now + TELL_SHARE * (monotonic() - now)
 
+    def keep_beating(self) -> None:
+        """See that `beat` is called again while somebody waits for it; an idle daemon sleeps."""
+        wanted = self.notifier.watchdog or self.draining or self.overseer.busy()
+        if wanted and not self.beating:
+            self.beating = True
+            every = min(TELL, self.notifier.watchdog / 2) if self.notifier.watchdog else TELL
+            self.timers.enter(every, 2, self.beat)
+
     def beat(self) -> None:
         """What is told in any case: the watchdog, and the status while anything runs."""
-        every = min(TELL, self.notifier.watchdog / 2) if self.notifier.watchdog else TELL
-        self.timers.enter(every, 2, self.beat)
+        self.beating = False
+        self.keep_beating()
         self.notifier.send(WATCHDOG=1)
         if self.draining:
             self.notifier.send(EXTEND_TIMEOUT_USEC=EXTEND * 1_000_000)
@@ -280,11 +299,10 @@ class Supervisor:
     def write_status(self) -> None:
         """Write status.json; a full disk is no reason to stop."""
         try:
-            self.status.write(self.table)
+            self.status.write(self.table.roster)
         except OSError as error:
             self.log.warning(f"{self.setting.spool.status} can't be written: {error}")
-        running = sum(job.runner is not None for job in self.table)
-        queued = sum(job.state is JobState.QUEUED for job in self.table)
+        running, queued = len(self.table.roster.running), self.table.roster.count_queued()
         self.notifier.send(STATUS=f"{'draining, ' if self.draining else ''}{running} running, {queued} queued")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from pydantic import BaseModel
@@ -149,6 +148,8 @@ def _models(kind: Any) -> list[type[BaseModel]]:
 
 
 def _nearest(word: str, known: list[str]) -> str | None:
+    import difflib  # noqa: PLC0415 - only for a mistake
+
     found = difflib.get_close_matches(word[:100], known, n=1, cutoff=0.6)
     return f"did you mean '{found[0]}'?" if found else None
 

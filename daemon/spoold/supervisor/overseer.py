@@ -17,8 +17,8 @@ from spoold.supervisor.job import Job
 from spoold.supervisor.runners import Leftover, RunnerHandle
 from spoold.supervisor.setting import Setting
 from spoold.supervisor.table import Table
-from spoold.supervisor.zygote import RunnerEnded, Started
 from spoold.supervisor.zygote_client import ZygoteClient
+from spoold.supervisor.zygote_wire import RunnerEnded, Started
 from spoold.system import process
 
 MOST_DEATHS = 5
@@ -40,6 +40,7 @@ class Overseer:
         self.zygote = ZygoteClient()
         self.selector.register(self.zygote, selectors.EVENT_READ, self.on_zygote)
         self.draining = False
+        self.late: list[Job] = []
 
     # ------------------------------------------------------------------ starting and ordering
 
@@ -69,8 +70,8 @@ class Overseer:
 
     def meet_leftovers(self) -> None:
         """At the start: wait for runners that a killed daemon left, for they still write their journals."""
-        for job in self.table:
-            pid = None if job.state.ended else runners.leftover(job)
+        for job in list(self.table.roster.open.values()):
+            pid = runners.leftover(job)
             if pid is not None:
                 self.wait_for(job, pid)
 
@@ -96,13 +97,20 @@ class Overseer:
         """Try to start it again later, the later the oftener it failed."""
         job.error = reason
         job.deaths += 1
-        job.not_before = monotonic() + min(LONGEST_DELAY, FIRST_DELAY * 2**job.deaths)
+        self.delay(job)
         self.log.warning(f"job {job.name}: {reason}")
 
-    def next_start(self, table: Table) -> float | None:
+    def delay(self, job: Job) -> None:
+        """No runner of the job is started for a while, the longer the more of them died."""
+        job.not_before = monotonic() + min(LONGEST_DELAY, FIRST_DELAY * 2**job.deaths)
+        self.late.append(job)
+        job.changed()
+
+    def next_start(self) -> float | None:
         """When a job that was put off may be started again."""
         now = monotonic()
-        return min((job.not_before for job in table if now < job.not_before < float("inf")), default=None)
+        self.late = [job for job in self.late if now < job.not_before < float("inf")]
+        return min((job.not_before for job in self.late), default=None)
 
     def grant(self, job: Job, workers: int) -> None:
         """Tell a running job how many workers it may have from now on."""
@@ -112,9 +120,9 @@ class Overseer:
 
     def order_all(self, order: Order) -> None:
         """Tell every runner."""
-        for job in self.table:
-            if job.runner is not None:
-                job.runner.order(Order(order.verb))
+        for job in self.table.roster.running.values():
+            assert job.runner is not None
+            job.runner.order(Order(order.verb))
 
     def drain(self) -> None:
         """Let every runner drain; none is started again."""
@@ -123,7 +131,7 @@ class Overseer:
 
     def busy(self) -> bool:
         """Whether any runner lives."""
-        return any(job.runner is not None for job in self.table)
+        return bool(self.table.roster.running)
 
     def stop(self) -> None:
         """Let the zygote end; no runner lives."""
@@ -148,7 +156,10 @@ class Overseer:
         """Take in one message."""
         match message:
             case Progress(counts, rate, workers):
-                job.counts, job.rate, job.workers = counts, rate, workers
+                job.counts, job.rate = counts, rate
+                if workers != job.workers:
+                    job.workers = workers
+                    job.changed()
                 if counts.settled > handle.settled_at_start:
                     job.deaths = 0
             case Held(reason):
@@ -174,7 +185,7 @@ class Overseer:
                 case Started(name, pid, error):
                     self.started(name, pid, error)
                 case RunnerEnded(pid, status):
-                    for job in self.table:
+                    for job in list(self.table.roster.running.values()):
                         if job.runner is not None and job.runner.pid == pid:
                             self.ended(job, process.describe_status(status))
         if self.zygote.closed:
@@ -195,7 +206,7 @@ class Overseer:
         self.log.warning("the zygote died; it is replaced")
         self.selector.unregister(self.zygote)
         self.zygote.close()
-        for job in self.table:
+        for job in list(self.table.roster.running.values()):
             if job.runner is not None:
                 self.adopt(job, job.runner)
         self.sweep()
@@ -234,7 +245,7 @@ class Overseer:
     def sweep(self) -> None:
         """Kill what runners that died have left to us: all our children but the zygote and the runners we adopted."""
         keep = [self.zygote.pid]
-        keep += [job.runner.pid for job in self.table if job.runner is not None and job.runner.pid is not None]
+        keep += [job.runner.pid for job in self.table.roster.running.values() if job.runner and job.runner.pid]
         process.kill_and_reap_children(keep)
 
     def ended(self, job: Job, how: str, *, began: bool = True) -> None:
@@ -246,7 +257,7 @@ class Overseer:
         with suppress(KeyError, ValueError):
             self.selector.unregister(handle.channel)
         handle.channel.close()
-        job.runner, job.workers, job.fresh = None, 0, False
+        job.workers, job.fresh, job.runner = 0, False, None
         self.sweep()
         word = handle.last_word
         if word is None or word.lost is not None:
@@ -290,7 +301,7 @@ class Overseer:
         if job.deaths >= MOST_DEATHS:
             self.table.fail(job, f"its runner died {job.deaths} times without progress, at last: {how}; see job.log")
             return
-        job.not_before = monotonic() + min(LONGEST_DELAY, FIRST_DELAY * 2**job.deaths)
+        self.delay(job)
 
 
 def recorded_end(job: Job) -> Ended | None:

@@ -76,13 +76,14 @@ class Setting:
         """The most that one job may have."""
         return min(most for most in (self.config.max_workers, self.config.limits.workers) if most is not None)
 
-    def request(self, job: Job) -> Request:
-        """What the schedule has to know of a job.
+    def request(self, job: Job, manifest: Manifest | None = None) -> Request:
+        """What the schedule has to know of a job; its manifest is read, unless it was just now.
 
         Raises:
             ManifestError, OSError: as `parse`.
         """
-        manifest = self.parse(job)
+        if manifest is None:
+            manifest = self.parse(job)
         return Request(manifest.workers, manifest.memory, manifest.priority, tuple(manifest.after))
 
     def spec(self, job: Job, granted: int) -> JobSpec:

@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import islice
 from time import time
 from typing import Any, Protocol
 
 from spoold.core.job import JobEvent, JobState
+from spoold.core.manifest import Manifest
 from spoold.core.schedule import Candidate
 from spoold.errors import SpooldError
 from spoold.spool import Spool
 from spoold.supervisor import records
 from spoold.supervisor.job import Job, Request
 from spoold.supervisor.promote import finish_promotion, promote
+from spoold.supervisor.roster import Roster
 from spoold.system.files import fsync_dir
 
 
 class Parser(Protocol):
     """Reads what a job's manifest asks for, and says how many workers it may get."""
 
-    def request(self, job: Job) -> Request:
-        """What its manifest asks for; ManifestError or OSError if it can't be used."""
+    def request(self, job: Job, manifest: Manifest | None = None) -> Request:
+        """What its manifest, read already or not, asks for; ManifestError or OSError if it can't be used."""
 
     def wanted(self, job: Job) -> int:
         """Workers."""
@@ -32,6 +35,9 @@ class Parser(Protocol):
 
 class Table:
     """The jobs by name.
+
+    Attributes:
+        roster: those that have not ended, by what they do.
 
     Args:
         spool: where they are.
@@ -44,6 +50,8 @@ class Table:
         self._parser = parser
         self._say = say
         self._jobs: dict[str, Job] = {}
+        self._newest: dict[str, Job] = {}
+        self.roster = Roster()
 
     def __iter__(self) -> Iterator[Job]:
         return iter(list(self._jobs.values()))
@@ -53,44 +61,55 @@ class Table:
         for name in self._spool.job_names():
             self._load(name)
 
-    def _load(self, name: str) -> Job:
+    def _load(self, name: str, manifest: Manifest | None = None) -> Job:
+        """Read a job; one that was made a moment ago, of this manifest, is whole and durable."""
         job = Job(self._spool.job(name))
-        self._jobs[name] = job
         try:
-            finish_promotion(job.directory)
+            if manifest is None:
+                finish_promotion(job.directory)
             job.load()
-            if not job.state.ended:
+            if manifest is None and not job.state.ended:
                 fsync_dir(job.directory.journal)  # a run whose beginning nobody synced is not to be lost under way
         except (SpooldError, OSError) as error:
             job.state, job.error = JobState.FAILED, str(error)
             self._say(f"job {name} can't be read: {error}")
+            self._keep(job)
             return job
+        self._keep(job)
         if job.next_waits and (job.state.ended or job.state is JobState.PAUSED):
             self.take_next(job)
             return self._jobs[name]
         if not job.state.ended:
-            self._ask(job)
+            self._ask(job, manifest)
         return job
 
-    def _ask(self, job: Job) -> None:
+    def _keep(self, job: Job) -> None:
+        """Have it, in the stead of the one of that name."""
+        self._jobs[job.name] = job
+        base = job.name.partition("@")[0]
+        newest = self._newest.get(base)
+        if "@" in job.name and (newest is None or newest.name == job.name or _age(newest) <= _age(job)):
+            self._newest[base] = job
+        self.roster.file(job)
+
+    def _ask(self, job: Job, manifest: Manifest | None = None) -> None:
         """Learn what the manifest asks for; a job whose manifest can't be used any more fails with the reason."""
         try:
-            job.request = self._parser.request(job)
+            job.request = self._parser.request(job, manifest)
         except (SpooldError, OSError) as error:
             self.fail(job, f"its manifest can't be used: {error}")
+        else:
+            job.changed()
 
     def find(self, name: str) -> Job | None:
         """The job of that name; without a run key, the newest run of that name."""
-        if name in self._jobs:
-            return self._jobs[name]
-        runs = [job for job in self._jobs.values() if job.name.startswith(f"{name}@")]
-        return max(runs, key=lambda job: (job.order, job.name), default=None)
+        return self._jobs.get(name) or self._newest.get(name)
 
-    def accepted(self, name: str) -> Job:
-        """A manifest was taken for this job: it is new, or its next.yaml was put in place."""
+    def accepted(self, name: str, manifest: Manifest | None) -> Job:
+        """A manifest was taken for this job: the job is new, and this is its manifest; or its next.yaml was written."""
         job = self._jobs.get(name)
         if job is None:
-            job = self._load(name)
+            job = self._load(name, manifest)
         else:
             job.next_waits = os.path.exists(job.directory.next)
         job.seen = True
@@ -121,7 +140,8 @@ class Table:
         fresh = Job(job.directory)
         fresh.load()
         fresh.seen = True
-        self._jobs[job.name] = fresh
+        job.moved = None
+        self._keep(fresh)
         self._ask(fresh)
 
     def reread(self, job: Job) -> None:
@@ -166,6 +186,7 @@ class Table:
         """A job without a runner is to have so many workers from its next start."""
         records.append(job.directory, "scaled", workers=workers)
         job.wanted = workers
+        job.changed()
 
     def resolve(self, job: Job, item_id: str, outcome: str) -> None:
         """What an operator decided on an item in doubt of a job without a runner; it counts from its next start."""
@@ -180,8 +201,8 @@ class Table:
 
     def settle_after(self) -> None:
         """Cancel queued jobs that wait for one that ended badly."""
-        for job in self:
-            if job.state is JobState.QUEUED and job.runner is None and not job.leftover and job.request is not None:
+        for job in list(self.roster.after.values()):
+            if not job.leftover and job.request is not None:
                 for name in job.request.after:
                     other = self.find(name)
                     if other is not None and other.state in (JobState.FAILED, JobState.CANCELLED):
@@ -197,14 +218,26 @@ class Table:
                     return name
         return None
 
-    def candidates(self, now: float) -> list[Candidate]:
-        """Jobs that run, and queued ones that nothing holds back."""
-        found = []
-        for job in self._jobs.values():
-            running = job.runner is not None
-            ready = job.state is JobState.QUEUED and job.request is not None and job.not_before <= now
-            if running or (ready and self.blocked_by(job) is None):
-                priority = job.request.priority if job.request else 0
-                held = max(job.workers, job.granted) if running else 0
-                found.append(Candidate(job.name, priority, job.order, self._parser.wanted(job), held, running))
-        return found
+    def candidates(self, now: float, places: int) -> list[Candidate]:
+        """Jobs that run, and, of the queued ones that nothing holds back, those whose turn it is.
+
+        Args:
+            now: monotonic seconds.
+            places: jobs that may run at once.
+        """
+        running = [self._candidate(job) for job in self.roster.running.values()]
+        ready = (job for job in self.roster.queued() if self._is_ready(job, now))
+        return running + [self._candidate(job) for job in islice(ready, max(0, places - len(running)))]
+
+    def _is_ready(self, job: Job, now: float) -> bool:
+        return job.request is not None and job.not_before <= now and self.blocked_by(job) is None
+
+    def _candidate(self, job: Job) -> Candidate:
+        running = job.runner is not None
+        priority = job.request.priority if job.request else 0
+        held = max(job.workers, job.granted) if running else 0
+        return Candidate(job.name, priority, job.order, self._parser.wanted(job), held, running)
+
+
+def _age(job: Job) -> tuple[float, str]:
+    return job.order, job.name

@@ -9,25 +9,35 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import Final
 
 from watchdog.events import FileClosedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+_LOOKS: Final = 3600.0
+"""Seconds after which the observer's threads look around though nothing happened; by themselves they did each second.
+"""
+
 
 class Watcher(FileSystemEventHandler):
     """The observer and the pipe that it wakes the loop with.
+
+    Args:
+        folders: what is watched, not what is below it.
+        drops: tells by its name whether a file may be one that is dropped, and only such wake; None: every change does.
 
     Attributes:
         problem: why nothing is watched; None while all is well.
     """
 
-    def __init__(self, folders: Iterable[str]) -> None:
+    def __init__(self, folders: Iterable[str], drops: Callable[[str], bool] | None = None) -> None:
         # what it says while it stops is of no use, and would go to standard error
         logging.getLogger("watchdog").addHandler(logging.NullHandler())
         self._folders = list(folders)
+        self._drops = drops
         self._lock = threading.Lock()
         self._complete: set[str] = set()
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -42,7 +52,7 @@ class Watcher(FileSystemEventHandler):
     def restart(self) -> None:
         """Watch anew: at the start, when a folder was replaced, or when the observer's threads were found dead."""
         self.stop()
-        observer = Observer()
+        observer = Observer(timeout=_LOOKS)
         try:
             for folder in self._folders:
                 observer.schedule(self, folder, recursive=False)
@@ -74,10 +84,14 @@ class Watcher(FileSystemEventHandler):
         """In the observer's thread: leave a note, wake the loop."""
         if event.event_type in ("opened", "closed_no_write"):
             return  # our own reading
-        if isinstance(event, FileMovedEvent):
-            self._note(os.fsdecode(event.dest_path))
-        elif isinstance(event, FileClosedEvent):
-            self._note(os.fsdecode(event.src_path))
+        path = os.fsdecode(event.dest_path or event.src_path)
+        if self._drops is not None and (
+            event.event_type == ("modified" if event.is_directory else "deleted")
+            or not self._drops(os.path.basename(path))
+        ):
+            return
+        if isinstance(event, FileMovedEvent | FileClosedEvent):
+            self._note(path)
         with suppress(OSError):  # the pipe is full: the loop is woken already
             os.write(self._write, b".")
 

@@ -15,48 +15,13 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from typing import Final
 
 import msgspec
 import setproctitle
 
 from spoold.runner import life
-from spoold.system import process
-
-MESSAGE: Final = 1 << 16
-_FRESH: Final = ("LD_", "PYTHON", "MALLOC_")
-
-
-class Start(msgspec.Struct):
-    """Start a runner; its channel and the job's lock come along as descriptors.
-
-    Attributes:
-        job: whose runner it is.
-        env: what the manifest sets, where it asks for a fresh interpreter.
-    """
-
-    job: str
-    env: dict[str, str]
-
-
-class Started(msgspec.Struct, tag="started"):
-    """A runner lives; `pid` 0: it could not be forked, for the reason `error`."""
-
-    job: str
-    pid: int
-    error: str | None = None
-
-
-class RunnerEnded(msgspec.Struct, tag="ended"):
-    """A runner was reaped, with this wait status."""
-
-    pid: int
-    status: int
-
-
-def needs_fresh_interpreter(env: dict[str, str]) -> bool:
-    """Whether these variables are read by the loader or the interpreter before any of our code runs."""
-    return any(name.startswith(_FRESH) or name == "GLIBC_TUNABLES" for name in env)
+from spoold.supervisor.zygote_wire import MESSAGE, RunnerEnded, Start, Started, needs_fresh_interpreter
+from spoold.system import memory, process
 
 
 class Zygote:
@@ -134,6 +99,7 @@ def main() -> None:
     life.warm_up()
     gc.collect()
     gc.freeze()
+    memory.let_go_of_code()
     Zygote(channel).run()
 
 

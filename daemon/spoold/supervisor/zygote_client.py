@@ -9,7 +9,7 @@ import sys
 
 import msgspec
 
-from spoold.supervisor.zygote import RunnerEnded, Start, Started, needs_fresh_interpreter
+from spoold.supervisor.zygote_wire import MESSAGE, RunnerEnded, Start, Started, needs_fresh_interpreter
 
 Message = Started | RunnerEnded
 _decoder = msgspec.json.Decoder(Message)
@@ -63,7 +63,7 @@ class ZygoteClient:
         found: list[Message] = []
         while True:
             try:
-                data = self._socket.recv(1 << 16)
+                data = self._socket.recv(MESSAGE)
             except BlockingIOError:
                 return found
             except ConnectionResetError:

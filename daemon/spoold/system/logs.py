@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import suppress
+from logging import LogRecord
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -17,10 +18,10 @@ from loguru import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from logging import LogRecord
 
     from loguru import Logger, Record
 
+_DEBUG: Final = 10
 SAFE: Final[dict[str, Any]] = {"enqueue": False, "diagnose": False, "backtrace": False}
 
 
@@ -53,34 +54,53 @@ def _complain(path: str, error: BaseException | None) -> None:
     print(f"spoold: {path}: the log can't be written: {error}", file=sys.stderr)  # noqa: T201 - there is no log for it
 
 
-def _to_stderr(entry: str) -> None:
-    """Whatever stderr is at that moment: a worker puts its own there."""
-    sys.stderr.write(entry)
+class _Outlet:
+    """The one sink that loguru has in this process; what is behind it changes.
 
-
-class _Foreign:
-    """What foreign code logs with loguru, in forked children.
-
-    loguru takes milliseconds to make a sink, and children are many: theirs is made beforehand, and takes nothing yet.
+    loguru takes milliseconds to make a sink, and processes are many: it is made once, before they are forked. Where no
+    log is open, entries are foreign code's own, and go to standard error.
     """
 
     def __init__(self) -> None:
-        self._used = False
-        self._parents: list[int] = []
+        self._sink: int | None = None
+        self._log: LogFile | None = None
 
-    def prepare(self, parents: list[int]) -> None:
-        """Be ready to take the place of these sinks."""
-        self._used, self._parents = False, parents
-        logger.add(_to_stderr, format="{level}: {name}: {message}", filter=lambda _: self._used, **SAFE)
+    def make(self) -> None:
+        """Have it; what loguru had before is gone."""
+        if self._sink is None:
+            logger.remove()
+            self._sink = logger.add(self._write, level=0, format=self._form, filter=self._wanted, **SAFE)
 
-    def use(self) -> None:
-        """Take it."""
-        self._used = True
-        while self._parents:
-            logger.remove(self._parents.pop())
+    def remove(self) -> None:
+        """Let loguru have none."""
+        self.turn_to(None)
+        if self._sink is not None:
+            with suppress(ValueError):  # foreign code removed it
+                logger.remove(self._sink)
+            self._sink = None
+
+    def turn_to(self, log: LogFile | None) -> None:
+        """From here on entries go to this log; the one before is closed."""
+        before, self._log = self._log, log
+        if before is not None:
+            before.close()
+
+    def _wanted(self, record: Record) -> bool:
+        return record["level"].no >= (_DEBUG if self._log is None else self._log.level)
+
+    def _form(self, record: Record) -> str:
+        return "{level}: {name}: {message}\n{exception}" if self._log is None else self._log.form(record)
+
+    def _write(self, entry: str) -> None:
+        if self._log is None:
+            sys.stderr.write(entry)  # whatever that is at this moment: a worker puts its own there
+        else:
+            self._log.write(entry)
 
 
-_foreign: Final = _Foreign()
+_outlet: Final = _Outlet()
+prepare_logs: Final = _outlet.make
+"""Do once, for the processes that are forked from here, what a log needs before it can be opened."""
 
 
 def leave_logs() -> None:
@@ -88,11 +108,15 @@ def leave_logs() -> None:
 
     Otherwise a handler's own entries would be written to whatever file has got the descriptor since.
     """
-    _foreign.use()
+    _outlet.turn_to(None)
 
 
 class LogFile:
-    """Where entries go: the file, and optionally a stream besides.
+    """Where entries go: the file, and optionally a stream besides. A process has one; a new one closes that before.
+
+    Attributes:
+        level: the least level that is written, as a number.
+        form: makes the text of an entry.
 
     Args:
         path: the file.
@@ -116,19 +140,30 @@ class LogFile:
         stream: TextIO | None = None,
     ) -> None:
         self._escape = escape
-        logger.remove()
-        form = self._json if style == "json" else self._text
-        common: dict[str, Any] = {"level": level, "format": form, "catch": True, **SAFE}
-        sinks: list[int] = []
+        self._stream = stream
+        self._file: _Rotating | None = None
+        self.level = logger.level(level).no
+        self.form = self._json if style == "json" else self._text
         try:
-            file = _Rotating(path, maxBytes=size, backupCount=keep, encoding="utf-8", errors="backslashreplace")
+            self._file = _Rotating(path, maxBytes=size, backupCount=keep, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             _complain(path, error)
-        else:
-            sinks.append(logger.add(file, **common))
-        if stream is not None:
-            sinks.append(logger.add(stream, colorize=False, **common))
-        _foreign.prepare(sinks)
+        _outlet.make()
+        _outlet.turn_to(self)
+
+    def write(self, entry: str) -> None:
+        """Write an entry as it is, its end with it."""
+        if self._file is not None:
+            self._file.emit(LogRecord("", self.level, "", 0, entry, None, None))
+        if self._stream is not None:
+            self._stream.write(entry)
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file; what is logged after it goes nowhere."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def bind(self, **extra: object) -> Logger:
         """A logger whose entries carry these fields, `job` and `item` among them."""
