@@ -43,6 +43,7 @@ class Daemon:
         self.spool = folder / "spool"
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("SPOOLD_")}
         self.env["LEDGER"] = str(folder / "ledger")
+        self.env["SPOOLD_PAGES"] = "false"  # no test but theirs looks at them
         self.process: subprocess.Popen[bytes] | None = None
         self.shared = False
         self.before: tuple[str, ...] = ()

@@ -70,6 +70,21 @@ class JobDir:
         return f"{self.root}/job.log"
 
     @property
+    def notify(self) -> str:
+        """Somebody wants to know how the run ends, and was not told yet."""
+        return f"{self.root}/notify"
+
+    @property
+    def watched(self) -> str:
+        """Touched by whoever wants `workers` to be written."""
+        return f"{self.root}/watched"
+
+    @property
+    def workers(self) -> str:
+        """What the workers are at, while somebody looks."""
+        return f"{self.root}/workers.json"
+
+    @property
     def results(self) -> str:
         """What the handler returned, in source order."""
         return f"{self.root}/results.jsonl"
@@ -83,6 +98,11 @@ class JobDir:
     def report(self) -> str:
         """The figures of the newest run."""
         return f"{self.root}/report.json"
+
+    @property
+    def page(self) -> str:
+        """The same and more for people, as one page."""
+        return f"{self.root}/report.html"
 
 
 @dataclass(frozen=True, slots=True)

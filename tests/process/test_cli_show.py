@@ -33,7 +33,7 @@ def test_status_shows_the_contract_s_keys(ended: Daemon) -> None:
     assert found["daemon"]["running"] is False
     keys = (
         "job state total already_done ok failed skipped quarantined in_doubt duplicates elsewhere retrying in_flight "
-        "remaining rate eta_s started finished workers error"
+        "total_estimate remaining rate eta_s started finished workers error"
     )
     assert [one.keys() for one in found["jobs"]] == [set(keys.split())]
     assert found["jobs"][0] | {"job": "ten", "state": "partial", "total": 10, "ok": 9, "failed": 1} == found["jobs"][0]

@@ -153,7 +153,14 @@ def test_a_wrong_configuration_exits_78(daemon: Daemon) -> None:
 def test_help_lists_the_verbs_by_task(daemon: Daemon) -> None:
     """Every verb is there, under a heading, with what it does."""
     text = spool(daemon, "--help").stdout
-    for words in ("Begin:", "Run:", "Look:", "Steer:", "retry-failures", "Wait until jobs have ended."):
+    for words in (
+        "Try and submit:",
+        "Watch:",
+        "Steer:",
+        "Keep house:",
+        "retry-failures",
+        "Wait until jobs have ended.",
+    ):
         assert words in text
 
 

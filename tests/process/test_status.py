@@ -29,7 +29,18 @@ KEYS = {
         "duplicates",
         "elsewhere",
     ),
-    *("retrying", "in_flight", "remaining", "rate", "eta_s", "started", "finished", "workers", "error"),
+    *(
+        "total_estimate",
+        "retrying",
+        "in_flight",
+        "remaining",
+        "rate",
+        "eta_s",
+        "started",
+        "finished",
+        "workers",
+        "error",
+    ),
 }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from spoold.cli import state, waiting
-from spoold.cli.drop import PATIENCE, drop, taken
+from spoold.cli.drop import PATIENCE, Dropped, drop, taken
 from spoold.cli.options import (
     EX_TEMPFAIL,
     NoSuchJobError,
@@ -22,6 +22,7 @@ from spoold.cli.options import (
     show_json,
     spool_option,
 )
+from spoold.cli.progress import display
 from spoold.core.text import printable
 
 if TYPE_CHECKING:
@@ -47,10 +48,7 @@ def order(
     """
     spool = session.spool
     name = _meant(spool, job)
-    if not os.path.isdir(spool.control):
-        spool.create()
-    content = json.dumps({"verb": verb, "job": name, **keys}).encode()
-    dropped = drop(spool.control, f"{verb}-{time.time_ns()}-{os.getpid()}.json", content)
+    dropped = put(spool, verb, name, **keys)
     done = taken(spool, dropped)
     if done is False:
         say(f"no daemon runs on {spool.root}: {verb} {printable(name)} will be obeyed at its start")
@@ -65,6 +63,18 @@ def order(
         return row if shown(row) else None
 
     return 0, waiting.until(look, [spool.root], _SHOWN) or state.job_row(spool, name)
+
+
+def put(spool: Spool, verb: str, job: str, **keys: object) -> Dropped:
+    """Drop a command.
+
+    Raises:
+        SpoolError: it can't be dropped.
+    """
+    if not os.path.isdir(spool.control):
+        spool.create()
+    content = json.dumps({"verb": verb, "job": job, **keys}).encode()
+    return drop(spool.control, f"{verb}-{time.time_ns()}-{os.getpid()}.json", content)
 
 
 def _meant(spool: Spool, job: str) -> str:
@@ -99,7 +109,12 @@ def _is(row: Row, *states: str) -> bool:
 @spool_option
 @click.pass_obj
 def pause(session: Session, job: str) -> int:
-    """Let items in flight finish and start no more, also after a restart, until `spool resume JOB`."""
+    r"""Let items in flight finish and start no more, also after a restart, until `spool resume JOB`.
+
+    \b
+    Example:
+      spool pause embed
+    """
     code, row = order(session, "pause", job, lambda row: _is(row, "paused"))
     if row is not None:
         _tell(session, row, f"{row['job']} is {row['state']}")
@@ -112,7 +127,13 @@ def pause(session: Session, job: str) -> int:
 @spool_option
 @click.pass_obj
 def resume(session: Session, job: str) -> int:
-    """Let a paused job go on. Of a job that ended, what is not done runs, as if its manifest were dropped again."""
+    r"""Let a paused job go on. Of a job that ended, what is not done runs, as if its manifest were dropped again.
+
+    \b
+    Examples:
+      spool resume embed
+      spool resume nightly@2026-11-22
+    """
     code, row = order(session, "resume", job, lambda row: row["state"] != "paused")
     if row is not None:
         _tell(session, row, f"{row['job']} is {row['state']}")
@@ -125,7 +146,12 @@ def resume(session: Session, job: str) -> int:
 @spool_option
 @click.pass_obj
 def cancel(session: Session, job: str) -> int:
-    """End a job: items in flight get 5 s. What is done stays done; a re-drop or `spool resume JOB` runs the rest."""
+    r"""End a job: items in flight get 5 s. What is done stays done; a re-drop or `spool resume JOB` runs the rest.
+
+    \b
+    Example:
+      spool cancel embed
+    """
     code, row = order(session, "cancel", job, _is)
     if row is not None:
         _tell(session, row, f"{row['job']} is {row['state']}")
@@ -139,7 +165,12 @@ def cancel(session: Session, job: str) -> int:
 @spool_option
 @click.pass_obj
 def scale(session: Session, job: str, workers: int) -> int:
-    """Give a job another number of WORKERS, now and in this run's later starts."""
+    r"""Give a job another number of WORKERS, now and in this run's later starts.
+
+    \b
+    Example:
+      spool scale embed 8
+    """
     code, row = order(
         session, "scale", job, lambda row: _is(row) or row["workers"]["wanted"] == workers, workers=workers
     )
@@ -170,7 +201,7 @@ def retry_failures(session: Session, job: str, *, wait: bool) -> int:
     if not wait:
         _tell(session, row, f"{name}: {before} failed items run again; `spool wait {name}` waits for them")
         return code
-    ended = waiting.ends(session.spool, [name], None)
+    ended = waiting.ends(session.spool, [name], None, display(quiet=session.as_json))
     assert ended is not None
     after = _failed(ended[name])
     recovered = max(0, before - after)

@@ -22,7 +22,7 @@ from spoold.cli.waiting import Changes
 from spoold.core.text import printable
 from spoold.errors import SpoolError
 from spoold.report import terminal
-from spoold.spool import Spool
+from spoold.spool import JobDir, Spool
 from spoold.supervisor.where import DEFAULT
 from spoold.system.process import describe_status
 
@@ -81,9 +81,13 @@ class OwnDaemon:
 @spool_option
 @click.pass_obj
 def demo(session: Session) -> int:
-    """Measure every file of your Python's standard library: with the real daemon, in a real spool, to the report.
+    r"""Measure every file of your Python's standard library: with the real daemon, in a real spool, to the report.
 
     Three files fail on purpose. Interrupt it, or kill the daemon, and run it again: it goes on where it stopped.
+
+    \b
+    Example:
+      spool demo --spool /tmp/spool
     """
     spool = _spool(session)
     spool.create()
@@ -103,7 +107,7 @@ def demo(session: Session) -> int:
         show_json(content)
     else:
         terminal.console().print(terminal.report(content))
-        _tell_next(session, folder, name, content, daemon)
+        _tell_next(session, folder, spool.job(name), content, daemon)
     return 0 if row["state"] in ("succeeded", "partial") else 1
 
 
@@ -138,7 +142,7 @@ def _follow(spool: Spool, name: str, dropped: Dropped | None, daemon: OwnDaemon,
         SpoolError: the daemon is gone.
     """
     paused = False
-    with display(total) as shown, Changes([spool.root, spool.incoming]) as changes:
+    with display() as shown, Changes([spool.root, spool.incoming]) as changes:
         while True:
             ended = daemon.ensure()  # asked before the job is looked at: a daemon may end because the job did
             if dropped is not None and dropped.gone():
@@ -146,7 +150,7 @@ def _follow(spool: Spool, name: str, dropped: Dropped | None, daemon: OwnDaemon,
                 dropped = None
             if dropped is None:
                 row = state.job_row(spool, name)
-                shown.show(row)
+                shown.show([row if row["total"] is not None else row | {"total": total}])
                 if row["state"] in state.ENDED:
                     return row
                 if row["state"] == "paused" and not paused:
@@ -158,10 +162,11 @@ def _follow(spool: Spool, name: str, dropped: Dropped | None, daemon: OwnDaemon,
             changes.wait()
 
 
-def _tell_next(session: Session, folder: str, name: str, content: Row, daemon: OwnDaemon) -> None:
+def _tell_next(session: Session, folder: str, job: JobDir, content: Row, daemon: OwnDaemon) -> None:
     """Say what can be done now."""
-    own = _command("spool", session)
+    own, name = _command("spool", session), job.name
     lines = [
+        ("the whole report", f"open {os.path.relpath(job.page)} in a browser"),
         ("what came out", f"{own} results {name} | head"),
         ("every attempt", f"{own} tail {name} -n 10"),
     ]

@@ -9,7 +9,7 @@ import json
 import os
 import shlex
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -121,9 +121,22 @@ def json_option(command: F) -> F:
     )(command)
 
 
+def is_screen(stream: IO[str]) -> bool:
+    """Whether something can be drawn there again and again; else there are only lines."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+
+
+def quiet_option(command: F) -> F:
+    """Add -q."""
+    return click.option("-q", "--quiet", is_flag=True, help="Do not show how far it is.")(command)
+
+
 def job_argument(name: str = "job", *, required: bool = True, many: bool = False) -> Callable[[F], F]:
     """Add the argument JOB, which shells complete."""
-    return click.argument(name, metavar="JOB", required=required, nargs=-1 if many else 1, shell_complete=complete_job)
+    metavar = "JOB..." if many else "JOB" if required else "[JOB]"
+    return click.argument(
+        name, metavar=metavar, required=required, nargs=-1 if many else 1, shell_complete=complete_job
+    )
 
 
 def complete_job(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:

@@ -1,4 +1,4 @@
-"""Verbs that show what a job came to: status, report, failures, results. All work while no daemon runs."""
+"""Verbs that show what a job came to: status, failures, results. All work while no daemon runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from spoold.cli import state
-from spoold.cli.derived import failures_of, report_of, results_of
+from spoold.cli.derived import failures_of, results_of
 from spoold.cli.options import (
     Session,
+    is_screen,
     job_argument,
     json_option,
     safe_json,
@@ -26,18 +27,33 @@ from spoold.report.summary import group
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+_WIDE: Final = 140  # columns that the table of all figures needs
 _MOST_DOUBTS: Final = 1000  # listed one by one
 
 
 @click.command(short_help="Show the jobs and the daemon.")
 @job_argument(required=False)
+@click.option("-w", "--watch", is_flag=True, help="Go on until ^C; lines now and then where there is no terminal.")
 @json_option
 @spool_option
 @click.pass_obj
-def status(session: Session, job: str | None) -> int:
-    """Show every job, or one; rate and time left are of the present run."""
+def status(session: Session, job: str | None, *, watch: bool) -> int:
+    r"""Show every job, or one; rate and time left are of the present run.
+
+    \b
+    Examples:
+      spool status
+      spool status embed --json | jq '.jobs[0].failed'
+    """
     spool = session.spool
-    found = state.status(spool, None if job is None else [state.find_job(spool, job)])
+    name = None if job is None else state.find_job(spool, job)
+    if watch:
+        from spoold.cli.live import watch as watching  # noqa: PLC0415 - only then
+
+        if session.as_json or not is_screen(sys.stdout):
+            return watching.follow(spool, name, 1.0, as_json=session.as_json)
+        return watching.table(spool, name, 1.0)
+    found = state.status(spool, None if name is None else [name])
     if session.as_json:
         show_json(found)
         return 0
@@ -48,24 +64,9 @@ def status(session: Session, job: str | None) -> int:
     else:
         say(f"no daemon runs on {spool.root}")
     if found["jobs"]:
-        _print(lambda screen: screen.jobs(found["jobs"]))
+        _show_jobs(found["jobs"])
     else:
         say("there are no jobs")
-    return 0
-
-
-@click.command(short_help="Show the figures of a job's newest run.")
-@job_argument()
-@json_option
-@spool_option
-@click.pass_obj
-def report(session: Session, job: str) -> int:
-    """Show the figures of a job's newest run: counts, times, slowest items, failures by kind."""
-    content = report_of(session.spool, state.find_job(session.spool, job))
-    if session.as_json:
-        show_json(content)
-    else:
-        _print(lambda screen: screen.report(content))
     return 0
 
 
@@ -156,6 +157,18 @@ def write_lines(lines: Iterable[bytes]) -> None:
         else:
             sys.stdout.buffer.write(safe_json(line.decode(errors="replace")).encode())
     sys.stdout.buffer.flush()
+
+
+def _show_jobs(rows: list[dict[str, Any]]) -> None:
+    """Print the jobs, with all their figures where there is room for them."""
+    from spoold.cli.live import draw  # noqa: PLC0415 - as below
+    from spoold.report import terminal  # noqa: PLC0415 - as below
+
+    screen = terminal.console()
+    if screen.width >= _WIDE:
+        screen.print(terminal.jobs(rows))
+    else:
+        screen.print(*draw.table(rows, screen.width), sep="\n")
 
 
 def _print(what: Any) -> None:

@@ -21,8 +21,17 @@ EX_CONFIG: Final = 78
 
 _HELP = """Take batch jobs from a spool directory and run them, item by item.
 
-Drop a manifest into SPOOL/incoming/; find results, failures, log and report in SPOOL/jobs/JOB/. SIGTERM drains: items
-in flight finish, everything resumes at the next start. `spool` is the operator's command.
+Drop a manifest into SPOOL/incoming/; find results, failures, log and report in SPOOL/jobs/JOB/. `spool` is the
+operator's command, `spool schema` and `spool schema config` print what a manifest and the configuration may say.
+
+\b
+Examples:
+  spoold --spool /srv/spool
+  spoold --spool /srv/spool --until-idle
+  spoold --config spoold.yaml --check
+
+SIGTERM and SIGINT drain: items in flight finish, everything resumes at the next start. A second SIGINT, or SIGQUIT,
+ends the drain at once. SIGHUP reads the configuration again.
 
 Exit: 0 drained, or idle with every job succeeded; 1 with --until-idle: a job did not, or a manifest was rejected; 64
 usage; 74 the spool can't be written; 75 another daemon holds the spool; 78 configuration.

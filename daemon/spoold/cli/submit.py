@@ -19,10 +19,12 @@ from spoold.cli.options import (
     RejectedError,
     Session,
     json_option,
+    quiet_option,
     say,
     show_json,
     spool_option,
 )
+from spoold.cli.progress import Display, display
 from spoold.core.text import printable
 from spoold.errors import ManifestError, SpooldError
 from spoold.supervisor import config as configuration
@@ -103,10 +105,11 @@ def put(spool: Spool, ready: Prepared) -> Dropped:
 @_FILES
 @click.option("--run", metavar="KEY", help="Run key (also a strftime format): the same items again, as JOB@KEY.")
 @click.option("--wait", is_flag=True, help="Wait for the end, and exit as `spool wait` does.")
+@quiet_option
 @json_option
 @spool_option
 @click.pass_obj
-def submit(session: Session, files: tuple[str, ...], run: str | None, *, wait: bool) -> int:
+def submit(session: Session, files: tuple[str, ...], run: str | None, *, wait: bool, quiet: bool) -> int:
     r"""Hand manifests to the daemon: drop a copy of each FILE into incoming/.
 
     A manifest without `cwd` gets its own folder as `cwd`. Returns when the daemon has taken them (exit 0) or rejected
@@ -122,7 +125,7 @@ def submit(session: Session, files: tuple[str, ...], run: str | None, *, wait: b
     code = max(one.pop("code") for one in outcomes)
     jobs = [one["job"] for one in outcomes if one["job"] is not None and one["error"] is None]
     if wait and jobs:
-        rows = _see_through(session, jobs)
+        rows = _see_through(session, jobs, display(quiet=quiet or session.as_json))
         code = code or waiting.code_of(rows.values())
         for one in outcomes:
             one["state"] = rows[one["job"]]["state"] if one["job"] in rows else one["state"]
@@ -131,8 +134,8 @@ def submit(session: Session, files: tuple[str, ...], run: str | None, *, wait: b
     return int(code)
 
 
-def _see_through(session: Session, jobs: list[str]) -> dict[str, dict[str, Any]]:
-    rows = waiting.ends(session.spool, jobs, None)
+def _see_through(session: Session, jobs: list[str], shown: Display) -> dict[str, dict[str, Any]]:
+    rows = waiting.ends(session.spool, jobs, None, shown)
     assert rows is not None
     for row in rows.values():
         say(waiting.ended_line(row))
@@ -218,10 +221,16 @@ def validate(session: Session, files: tuple[str, ...]) -> int:
     return EX_DATA if any(one["error"] for one in found) else 0
 
 
-@click.command(short_help="Print the JSON Schema of a manifest.")
+@click.command(short_help="Print the JSON Schema of manifests or of the configuration.")
 @click.argument("of", type=click.Choice(["manifest", "config"]), default="manifest")
 @spool_option
 def schema(of: str) -> int:
-    """Print a JSON Schema, for editors and generators: of the manifest, or of the daemon's configuration."""
+    r"""Print a JSON Schema, for editors and generators: of the manifest, or of the daemon's configuration.
+
+    \b
+    Examples:
+      spool schema > manifest.schema.json
+      spool schema config
+    """
     click.echo(manifests.schema_text() if of == "manifest" else configuration.schema_text(), nl=False)
     return 0

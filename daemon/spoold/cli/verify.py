@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 @spool_option
 @click.pass_obj
 def verify(session: Session, job: str | None) -> int:
-    """Check every record of a job's journal, or of all; exit 1 when one is damaged or missing.
+    r"""Check every record of a job's journal, or of all; exit 1 when one is damaged or missing.
 
     Each damage is named by its file and byte; only what stands there is void, and its item runs again when the job
     starts next.
+
+    \b
+    Examples:
+      spool verify
+      spool verify embed --json | jq '.[].damage'
     """
     spool = session.spool
     names = state.job_names(spool) if job is None else [state.find_job(spool, job)]

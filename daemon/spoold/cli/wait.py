@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from spoold.cli import state, waiting
-from spoold.cli.options import Session, job_argument, json_option, say, show_json, spool_option
+from spoold.cli.options import Session, job_argument, json_option, quiet_option, say, show_json, spool_option
+from spoold.cli.progress import display
 from spoold.core.units import parse_duration
 
 if TYPE_CHECKING:
@@ -32,11 +33,14 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in newer c
 @click.command(short_help="Wait until jobs have ended.")
 @job_argument("jobs", many=True)
 @click.option("--timeout", type=Duration(), metavar="DURATION", help="Give up after so long (exit 124): 90, 30s, 2h.")
+@quiet_option
 @json_option
 @spool_option
 @click.pass_obj
-def wait(session: Session, jobs: tuple[str, ...], timeout: float | None) -> int:
+def wait(session: Session, jobs: tuple[str, ...], timeout: float | None, *, quiet: bool) -> int:
     r"""Wait until jobs have ended; what was dropped before counts, also if the daemon has not taken it yet.
+
+    How far they are is shown on stderr meanwhile: as a bar on a terminal, else as a line now and then.
 
     Exit: 0 all succeeded, 1 one is partial, 2 one failed or was cancelled, 3 there is no such job, 124 the time is up.
 
@@ -53,7 +57,7 @@ def wait(session: Session, jobs: tuple[str, ...], timeout: float | None) -> int:
         return waiting.EX_TIMEOUT
     names = list(dict.fromkeys(state.find_job(spool, job) for job in jobs))
     left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
-    ended = waiting.ends(spool, names, left)
+    ended = waiting.ends(spool, names, left, display(quiet=quiet or session.as_json))
     rows = state.status(spool, names)["jobs"] if ended is None else [ended[name] for name in names]
     for row in rows:
         say(waiting.ended_line(row) if row["state"] in state.ENDED else f"{row['job']} is still {row['state']}")

@@ -16,6 +16,7 @@ from spoold.supervisor.watcher import Watcher
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from spoold.cli.progress import Display
     from spoold.spool import Spool
 
 T = TypeVar("T")
@@ -93,18 +94,28 @@ def _files(folder: str) -> list[str]:
         return []
 
 
-def ends(spool: Spool, names: Iterable[str], seconds: float | None) -> dict[str, dict[str, Any]] | None:
-    """The rows of these jobs once all have ended, with no manifest waiting to run next; None when the time is up."""
+def ends(spool: Spool, names: Iterable[str], seconds: float | None, shown: Display) -> dict[str, dict[str, Any]] | None:
+    """The rows of these jobs once all have ended, with no manifest waiting to run next; None when the time is up.
+
+    Args:
+        spool: theirs.
+        names: of the jobs.
+        seconds: how long to wait; None: for ever.
+        shown: shows how far they are meanwhile.
+    """
     left, done = list(names), {}
 
     def look() -> dict[str, dict[str, Any]] | None:
-        for row in state.status(spool, left)["jobs"]:
+        rows = state.status(spool, left)["jobs"]
+        shown.show(rows)
+        for row in rows:
             if row["state"] in state.ENDED and not state.next_waits(spool, row["job"]):
                 done[row["job"]] = row
                 left.remove(row["job"])
         return None if left else done
 
-    return until(look, [spool.root], seconds)
+    with shown:
+        return until(look, [spool.root], seconds)
 
 
 def code_of(rows: Iterable[dict[str, Any]]) -> int:

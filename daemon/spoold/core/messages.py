@@ -68,11 +68,41 @@ class Counts(msgspec.Struct, omit_defaults=False):
 
 
 class Progress(msgspec.Struct, tag="progress"):
-    """Runner → supervisor: how far the job is; rate in items a second of the present run."""
+    """Runner → supervisor: how far the job is.
+
+    Attributes:
+        counts: its numbers.
+        rate: items a second of the present run, as it was lately.
+        workers: that live.
+        estimate: about how many records the source has, while its end was not seen.
+    """
 
     counts: Counts
     rate: float
     workers: int
+    estimate: int | None = None
+
+
+class Figures(msgspec.Struct, tag="figures"):
+    """Runner → supervisor, where metrics are wanted: what happened in this life of the run, from its beginning on.
+
+    Attributes:
+        items: how many ended, by outcome; `retried` attempts and `died` ones too.
+        hist: how many of them took how long, in the buckets of `core.histogram`.
+        seconds: they took together.
+        ends: workers that were replaced, by cause.
+        written: bytes that came to the journal.
+        syncs: of the journal, by the runner.
+        sync_seconds: they took.
+    """
+
+    items: dict[str, int] = {}
+    hist: list[int] = []
+    seconds: float = 0.0
+    ends: dict[str, int] = {}
+    written: int = 0
+    syncs: int = 0
+    sync_seconds: float = 0.0
 
 
 class Held(msgspec.Struct, tag="held"):
@@ -103,7 +133,7 @@ class Ended(msgspec.Struct, tag="ended"):
     lost: str | None = None
 
 
-Message = Order | Progress | Held | Done | Ended
+Message = Order | Progress | Figures | Held | Done | Ended
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Message)

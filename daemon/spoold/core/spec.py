@@ -30,6 +30,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
         granted: workers this job may have at first.
         cgroup: folder of the control group in which each worker may have one of its own; None: there is none.
         progress: seconds between two progress lines of job.log.
+        metrics: the supervisor wants to hear figures.
     """
 
     job: str
@@ -68,6 +69,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     only: Literal["failures", "resolved"] | None = None
     cgroup: str | None = None
     progress: float = 10.0
+    metrics: bool = False
 
     @property
     def runs(self) -> str:

@@ -13,6 +13,8 @@ from spoold.core.book import Cause
 from spoold.core.chunk import Chunk, Past
 from spoold.core.spec import JobSpec
 from spoold.core.units import format_size
+from spoold.engines.base import AtWork
+from spoold.engines.glance import Glance
 from spoold.engines.output import Output, Print
 from spoold.journal.segment import Segment
 from spoold.system import memory, process
@@ -80,6 +82,8 @@ class ForkedWorker:
         self.load_error: str | None = None
         self.last_size = 0
         self.seen = segment.size()
+        self.glance = Glance(line, self.sent, self.done)
+        self._born = monotonic()
         self._recent: Chunk | None = None
         self._acked_word = 0
         self._lanes = lanes(line)
@@ -131,6 +135,19 @@ class ForkedWorker:
                 if chunk is not None and n in chunk.ns:
                     return chunk.ids[chunk.ns.index(n)]
         return None
+
+    def at_work(self, offset: float) -> AtWork:
+        """What it is at; `offset`: seconds from the monotonic clock to the epoch's."""
+        used, limit = self._used or None, self._bound
+        calls = self.glance.calls()
+        if not self.loaded:
+            return AtWork(self.slot, self.pid, "loading", since=self._born + offset, memory=used, limit=limit)
+        if not calls:
+            return AtWork(self.slot, self.pid, "full" if self.full else "idle", memory=used, limit=limit)
+        since, item, _ = min(calls)
+        items = sum(call.items for call in calls)
+        state = "full" if self.full else "busy"
+        return AtWork(self.slot, self.pid, state, item, items, since + offset, used, limit)
 
     def suspects(self) -> list[int]:
         """The positions of attempts that began and were not acknowledged to have ended; of a late one, its own."""

@@ -7,6 +7,7 @@ no item ever runs twice at once.
 
 from __future__ import annotations
 
+import math
 import os
 import selectors
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ from spoold.core.book import Acked, Cause, Died, Loaded, LoadFailed, Tired
 from spoold.core.chunk import Chunk, Past
 from spoold.core.spec import JobSpec
 from spoold.engines import aftermath
-from spoold.engines.base import Host
+from spoold.engines.base import AtWork, Host
 from spoold.engines.child import Birth, be_worker
 from spoold.engines.forked import LOOK_EVERY, ForkedWorker
 from spoold.journal.failure import SegmentBroken
@@ -183,6 +184,17 @@ class LocalEngine:
             self._host.broken(worker.slot, str(error))
         else:
             worker.line[SYNCED], worker.line[CLEAN] = size, now
+
+    def look(self, now: float) -> None:
+        """See Engine."""
+        for worker in self._workers.values():
+            worker.glance.look(now)
+
+    def at_work(self, most: int, offset: float) -> list[AtWork]:
+        """See Engine."""
+        found = [worker.at_work(offset) for worker in self._workers.values()]
+        found.sort(key=lambda one: math.inf if one.since is None else one.since)
+        return sorted(found[:most], key=lambda one: one.slot)
 
     def expire(self, now: float) -> float:
         """See Engine."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from spoold.journal.failure import SegmentBroken, SegmentFull, trouble
 from spoold.journal.folder import parse_name, segment_name
-from spoold.journal.format import Header, encode_header, frame, job_payload, ok_line
+from spoold.journal.format import Header, encode_header, frame, job_payload
 from spoold.journal.mend import drop_torn, mark_unsynced, put_aside, put_asides, recopy, sync_folder, unsynced_mark
 from spoold.journal.scan import Found, HeaderTornError, Reader, check_owner, reading
 
@@ -159,25 +159,19 @@ class Segment:
         """
         if self._broken is not None or self._torn:
             self.mend()
-        return self._write(payload)
+        offset = self._size
+        self.put(frame(self.q + 1, payload, self.seed))
+        return offset
 
-    def append_ok(self, n: int, id_text: str, attempt: int, t: str, ms: str, result: bytes | None) -> None:
-        """Write the record of an item that ended ok, by one write(2); see `format.ok_line`.
+    def put(self, line: bytes) -> None:
+        """Write a line, made as the record after `q`, by one write(2). There must be no torn tail: a worker has none.
 
         Raises:
             SegmentFull: no room; nothing of it stands in the file.
             SegmentBroken: another failure, now or before.
         """
-        if self._broken is not None or self._torn:
-            self.mend()
-        self._put(ok_line(self.q + 1, n, id_text, attempt, t, ms, result, self.seed))
-
-    def _write(self, payload: bytes) -> int:
-        offset = self._size
-        self._put(frame(self.q + 1, payload, self.seed))
-        return offset
-
-    def _put(self, line: bytes) -> None:
+        if self._broken is not None:
+            raise self._broken
         try:
             written = os.write(self.fd, line)
         except OSError as error:
@@ -249,7 +243,8 @@ class Segment:
             self._sync(os.fsync)
             asides = put_asides(self.path, self._size)
             if asides:
-                self._write(job_payload("cut", time.time(), offset=self._size, bytes=os.stat(asides[-1]).st_size))
+                cut = job_payload("cut", time.time(), offset=self._size, bytes=os.stat(asides[-1]).st_size)
+                self.put(frame(self.q + 1, cut, self.seed))
                 self._sync(os.fdatasync)
         except OSError as error:
             failure = trouble(error, self.path)

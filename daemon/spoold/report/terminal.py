@@ -89,12 +89,12 @@ def _plainly(rows: list[Row]) -> Text:
 
 def _numbers(row: Row) -> list[str]:
     bad = row["failed"] + row["quarantined"] + row["in_doubt"]
-    total, left = row["total"], row["remaining"]
+    total, left, about = row["total"], row["remaining"], row.get("total_estimate")
     done = row["ok"] + row["skipped"] + bad + row["duplicates"] + row["elsewhere"] if left is None else total - left
     workers = row["workers"]
     return [
         f"{done:,}",
-        "?" if total is None else f"{total:,}",
+        f"{total:,}" if total is not None else "?" if about is None else f"~{about:,}",
         f"{row['ok']:,}",
         f"{bad:,}",
         f"{row['skipped']:,}",

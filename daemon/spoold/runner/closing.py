@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from time import monotonic, time
 
 from spoold.core.events import Closing
@@ -66,7 +67,7 @@ def see_through(spec: JobSpec, runner: Runner, log: JobLog) -> Ended:
         return Ended(str(JobEvent.DRAINED), runner.room.wanted)
     runner.news.tell()
     counts, standing = runner.standing.counts, runner.standing
-    log.info(f"{word.event}: {counts.ok} ok, {counts.failed} failed, {standing.ran} run now, {standing.rate():.1f}/s")
+    log.info(f"{word.event}: {counts.ok} ok, {counts.failed} failed, {standing.ran} run now, {standing.mean():.1f}/s")
     _seal(runner.ledger, log)
     return word
 
@@ -98,9 +99,9 @@ def _lay_down(runner: Runner, event: JobEvent, reason: str | None, log: JobLog) 
     if runner.orders.paused:
         event = JobEvent.PAUSED
     if event is JobEvent.PAUSED and not runner.orders.paused:
-        runner.ledger.job(str(event), by="failures", error=reason, counts=counts, peaks=peaks)
+        runner.ledger.job(str(event), by="failures", error=reason, counts=counts, peaks=peaks, **_used())
     else:
-        runner.ledger.job(str(event), counts=counts, peaks=peaks)
+        runner.ledger.job(str(event), counts=counts, peaks=peaks, **_used())
     _seal(runner.ledger, log)
     log.info(f"{event}: {counts.settled} settled")
     runner.news.tell()
@@ -133,8 +134,14 @@ def _finish(spec: JobSpec, ledger: Ledger, event: JobEvent, reason: str | None, 
     kinds = finish.derive(spec.directory, history) if derive else []
     seconds, ran = standing.seconds(), standing.ran
     finish.write_report(spec.directory, about, counts, history, kinds, standing.peaks, seconds=seconds, ran=ran)
-    ledger.job("finished", state=str(event), error=reason, counts=counts, peaks=standing.peaks)
+    ledger.job("finished", state=str(event), error=reason, counts=counts, peaks=standing.peaks, **_used())
     return Ended(str(event), reason)
+
+
+def _used() -> dict[str, float]:
+    """What tells whether the machine was the bound: seconds of CPU that this life's workers used, and its CPUs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"cpu": round(usage.ru_utime + usage.ru_stime, 2), "cpus": len(os.sched_getaffinity(0))}
 
 
 def fail(ledger: Ledger, error: SpooldError) -> Ended:

@@ -96,6 +96,7 @@ def _written(path: str) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+    fsync_dir(folder)
 
 
 def _private(path: str, flags: int) -> int:

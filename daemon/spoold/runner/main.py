@@ -32,6 +32,8 @@ from spoold.registry import make_engine
 from spoold.runner.begin import Beginning, lives, quiet
 from spoold.runner.company import Company
 from spoold.runner.feeder import Feeder
+from spoold.runner.figures import EVERY as FIGURES_EVERY
+from spoold.runner.figures import Gatherer
 from spoold.runner.held import HeldRecords
 from spoold.runner.joblog import JobLog
 from spoold.runner.ledger import Ledger
@@ -42,6 +44,8 @@ from spoold.runner.room import Room
 from spoold.runner.standing import Standing
 from spoold.runner.store import KeeperGone
 from spoold.runner.unfinished import Unfinished
+from spoold.runner.window import EVERY, Window
+from spoold.spool import JobDir
 from spoold.worker.outcome import capped_item, clean
 
 REPORT_EVERY = 0.25
@@ -86,6 +90,8 @@ class Runner:
         if (held := self.unfinished.held_until()) is not None:
             self.book.rate.hold(held)
         self.standing = Standing(history, total=plan.total, duplicates=plan.duplicates, passed=len(beginning.passed))
+        if plan.total is None:
+            self.standing.sized(beginning.reading.size())
         self.feeder = Feeder(plan, self.book, ledger, self.standing, log, self.unfinished)
         self.events: deque[b.Event] = deque([b.Look()])
         self.orders = orders
@@ -95,6 +101,8 @@ class Runner:
         self.broken_by: str | None = None
         self.held = HeldRecords(self.room, self.later, self.engine.room)
         self.news = News(self.book, self.standing, self.orders, log)
+        self.figures = Gatherer(history.tally, journal, history.run) if spec.metrics else None
+        self.window = Window(JobDir(spec.job, spec.directory), self.engine)
         # a record is seen to be unsynced at one tick and synced at the next: two ticks make one window
         self.sync_every = max(spec.sync / 2, LEAST_TICK)
 
@@ -113,7 +121,7 @@ class Runner:
         self.reading.watch(self.selector, self.feeder.hear)
         if self.mirror is not None:
             self.mirror.watch(self.selector, self.hear_store)
-        for due in (self.sync, self.watch, self.report, self.log_progress):
+        for due in (self.sync, self.watch, self.report, self.show, self.log_progress, self.tell_figures):
             due()
         while not self.book.ended:
             self.advance()
@@ -122,6 +130,8 @@ class Runner:
             if not self.events and self.is_due():
                 self.events.append(b.Look())
         self.news.tell()
+        self.tell_figures()
+        self.window.close()
 
     def patience(self) -> float | None:
         """Seconds until there is something to do though nothing happens."""
@@ -222,6 +232,8 @@ class Runner:
     def happened(self, event: b.Event) -> None:
         """See Host."""
         self.held.heard(event)
+        if self.figures is not None:
+            self.figures.heard(event, self.book)
         if self.mirror is None or not self.mirror.holds(event):
             self.events.append(event)
         if isinstance(event, b.LoadFailed):
@@ -322,6 +334,17 @@ class Runner:
         self.feeder.look_again()
         if self.mirror is not None:
             self.mirror.tell(self.standing.ran)
+
+    def tell_figures(self) -> None:
+        """Tell the supervisor what metrics want, again and again, if anybody wants them."""
+        if self.figures is not None:
+            self.timers.enter(FIGURES_EVERY, 3, self.tell_figures)
+            self.orders.say(self.figures.gather())
+
+    def show(self) -> None:
+        """Let who looks at the job see what its workers are at, again and again."""
+        self.timers.enter(EVERY, 3, self.show)
+        self.window.look()
 
     def log_progress(self) -> None:
         """A line in job.log, again and again."""

@@ -21,7 +21,8 @@ class News:
     def log(self) -> None:
         """Write a line into job.log."""
         counts, total = self._standing.counts, self._standing.counts.total
-        of = "" if total is None else f" of {total}"
+        about = self._standing.estimate
+        of = f" of {total}" if total is not None else f" of about {about}" if about is not None else ""
         rate, waits = self._standing.rate(), len(self._book.waiting)
         waiting = f", {waits} wait for another try" if waits else ""
         self._log.info(f"{counts.settled}{of} settled, {counts.ok} ok, {counts.failed} failed{waiting}, {rate:.1f}/s")
@@ -34,4 +35,4 @@ class News:
             standing.counts.in_flight = self._book.in_flight()
         channel.flush()
         if not channel.backlog:
-            self._orders.say(Progress(standing.counts, standing.rate(), len(self._book.live())))
+            self._orders.say(Progress(standing.counts, standing.rate(), len(self._book.live()), standing.estimate))

@@ -12,7 +12,7 @@ from spoold.registry import SOURCES
 from spoold.runner.lookahead import Lookahead
 from spoold.runner.reader import Reader
 from spoold.runner.vigil import Vigil
-from spoold.sources.base import Batch, Source
+from spoold.sources.base import Batch, Size, SizedSource, Source
 from spoold.sources.patience import Patience
 
 Place = tuple[int, Any]
@@ -27,6 +27,10 @@ class Reading(Protocol):
     """
 
     source: Source
+
+    def size(self) -> Size | None:
+        """How many records there are, where that can be told quickly and without foreign code."""
+        ...
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """The records from a position on, each batch waited for.
@@ -51,6 +55,10 @@ class ReadingHere:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+
+    def size(self) -> Size | None:
+        """See Reading."""
+        return self.source.size() if isinstance(self.source, SizedSource) else None
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """See Reading."""
@@ -81,6 +89,9 @@ class ReadingApart:
         self._vigil = vigil
         self._patience = Patience(spec.retry, spec.timeout)
         self._reader: Reader | None = None
+
+    def size(self) -> None:
+        """See Reading: only its process could tell."""
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """See Reading."""

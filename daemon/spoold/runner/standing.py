@@ -12,9 +12,11 @@ from pyroaring import BitMap
 from spoold.core.book import Book
 from spoold.core.chunk import Past
 from spoold.core.messages import Counts
+from spoold.core.speed import Speed
 from spoold.core.tally import Tally
 from spoold.journal.format import FINAL
 from spoold.journal.history import Attempt, History
+from spoold.sources.base import Size
 
 
 class Standing:
@@ -25,6 +27,7 @@ class Standing:
         counts: the numbers to show.
         ran: items settled in this life of the run.
         peaks: bytes that the workers of each slot used at most, in this run as far as its lives could tell.
+        estimate: about how many records the source has; None: nobody can tell, or `counts.total` does.
     """
 
     def __init__(self, history: History, *, total: int | None, duplicates: int, passed: int = 0) -> None:
@@ -51,23 +54,39 @@ class Standing:
         )
         self.ran = 0
         self.peaks = _peaks(history)
+        self.estimate: int | None = None
         self._began = monotonic()
         self._before = self.counts.settled
+        self._speed = Speed(self._before, self._began)
 
     def seconds(self) -> float:
         """How long this life of the run has lasted."""
         return monotonic() - self._began
 
-    def rate(self) -> float:
+    def mean(self) -> float:
         """Items settled in a second of this life; what was skipped does not count."""
         return (self.counts.settled - self._before) / max(self.seconds(), 1e-3)
+
+    def rate(self) -> float:
+        """The same as it was lately."""
+        now = monotonic()
+        self._speed.look(self.counts.settled, now, busy=self.counts.in_flight > 0)
+        return self._speed.rate(now)
+
+    def sized(self, size: Size | None) -> None:
+        """How many records the source has, where that can be told before its end is seen."""
+        if size is not None and self.counts.total is None:
+            self.counts.total, self.estimate = (size.records, None) if size.exact else (None, size.records)
 
     def planned(self, total: int | None, duplicates: int, elsewhere: int = 0) -> None:
         """What the plan knows of the source by now; `elsewhere`: items that other hosts have settled."""
         if total is not None:
-            self.counts.total = total
+            self.counts.total, self.estimate = total, None
+        passed = duplicates + elsewhere - self.counts.duplicates - self.counts.elsewhere
         self.counts.duplicates = duplicates
         self.counts.elsewhere = elsewhere
+        if passed:
+            self._passed(passed)
 
     def recorded(self, status: str, positions: Sequence[int]) -> None:
         """The items at `positions` have a final record of this status."""
@@ -98,7 +117,12 @@ class Standing:
         self.ran -= 1
         self.counts.ok += 1
         self.counts.already_done += 1
-        self._before += 1
+        self._passed(1)
+
+    def _passed(self, count: int) -> None:
+        """So many items are settled that nobody ran in this life."""
+        self._before += count
+        self._speed.passed(count)
 
     def ended(self, n: int, item_id: str, status: str) -> None:
         """The runner itself made a record of an item."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -150,6 +150,22 @@ class Source(Protocol):
 
     def describe(self) -> str:
         """The source in a few words, for logs and reports."""
+        ...
+
+
+class Size(NamedTuple):
+    """How many records a source has; exactly, or about."""
+
+    records: int
+    exact: bool
+
+
+@runtime_checkable
+class SizedSource(Source, Protocol):
+    """A source that knows, before it is read, how many records it has."""
+
+    def size(self) -> Size | None:
+        """How many there are, found within some 100 ms; None: that can't be told."""
         ...
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import msgspec
 
 from spoold.errors import SourceError
-from spoold.sources.base import MAX_RECORDS, Batch, cut, parse_options
+from spoold.sources.base import MAX_RECORDS, Batch, Size, cut, parse_options
+from spoold.sources.census import about
 from spoold.sources.csv_rows import ROW_LIMIT, Broken, Dialect, Rows
 from spoold.sources.encode import encode_or_fault, encode_records
 from spoold.sources.files import blocks, file_stat
@@ -110,6 +111,15 @@ class CsvSource:
                 yield from cut(_records(n, header, taken), start)
             n += len(taken)
         return n
+
+    @property
+    def heading(self) -> int:
+        """Lines at the top of the file that are no records."""
+        return int(self.header is None)
+
+    def size(self) -> Size | None:
+        """About how many rows there are, if none has a line break in it."""
+        return about([self])
 
     def describe(self) -> str:
         """The source in a few words."""

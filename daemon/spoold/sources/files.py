@@ -19,7 +19,7 @@ from spoold.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BLOCK: Final = 256 * 1024
+BLOCK: Final = 128 * 1024
 """Bytes handed out at a time."""
 _GZIP_PIECE: Final = 4096  # what zlib made of a piece is lost when it finds damage in it, so pieces are small
 _ZSTD_PIECE: Final = (
@@ -61,16 +61,25 @@ def blocks(path: str) -> Iterator[bytes]:
         SourceError: the file can't be found, opened, read or decompressed; all bytes before the damage were yielded.
     """
     with open_regular(path) as file:
-        decompress = _DECODERS.get(os.path.splitext(path)[1])
-        pieces = _gather(decompress(file, path)) if decompress else _read(file, path, BLOCK)
-        first = next(pieces, b"")
-        for magic, (what, remedy) in _FOREIGN.items():
-            if first.startswith(magic):
-                raise SourceError(what, where=path, remedy=remedy)
-        first = first.removeprefix(b"\xef\xbb\xbf")
-        if first:
-            yield first
-        yield from pieces
+        yield from blocks_of(file, path)
+
+
+def blocks_of(file: IO[bytes], path: str) -> Iterator[bytes]:
+    """The same of a file that is open, at `path`.
+
+    Raises:
+        SourceError: as `blocks`.
+    """
+    decompress = _DECODERS.get(os.path.splitext(path)[1])
+    pieces = _gather(decompress(file, path)) if decompress else _read(file, path, BLOCK)
+    first = next(pieces, b"")
+    for magic, (what, remedy) in _FOREIGN.items():
+        if first.startswith(magic):
+            raise SourceError(what, where=path, remedy=remedy)
+    first = first.removeprefix(b"\xef\xbb\xbf")
+    if first:
+        yield first
+    yield from pieces
 
 
 def open_regular(path: str) -> IO[bytes]:

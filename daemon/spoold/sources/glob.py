@@ -11,17 +11,22 @@ A name that is not UTF-8 and a directory that may not be listed are faults, not 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import msgspec
 
-from spoold.sources.base import MAX_RECORDS, Batch, cut, parse_options
+from spoold.errors import SourceError
+from spoold.sources.base import MAX_RECORDS, Batch, Size, cut, parse_options
 from spoold.sources.encode import encode_or_fault
 from spoold.sources.identify import id_texts
 from spoold.sources.walk import Pattern, Unlisted, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_PATIENCE: Final = 0.25  # seconds
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,6 +78,18 @@ class GlobSource:
             if n + len(paths) > start:
                 yield from cut(_records(n, paths), start)
             n += len(paths)
+
+    def size(self) -> Size | None:
+        """How many files match at this moment; None where that takes too long to find out."""
+        until, found = monotonic() + _PATIENCE, 0
+        try:
+            for _ in walk(self._parsed, self._cwd):
+                found += 1
+                if found % MAX_RECORDS == 0 and monotonic() > until:
+                    return None
+        except SourceError:
+            return None  # whoever reads the source says what is wrong with it
+        return Size(found, exact=False)
 
     def describe(self) -> str:
         """The source in a few words."""

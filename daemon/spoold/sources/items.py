@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 import msgspec
 
 from spoold.errors import SourceError
-from spoold.sources.base import Batch, Fault, cut, parse_options
+from spoold.sources.base import Batch, Fault, Size, cut, parse_options
 from spoold.sources.encode import encode_records
 from spoold.sources.identify import DEFAULT_FIELD, id_texts
 
@@ -66,6 +66,10 @@ class ItemsSource:
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """The items from position `start` on."""
         yield from cut(Batch(0, self._raws, ids=self._ids), start)
+
+    def size(self) -> Size | None:
+        """How many items there are."""
+        return Size(len(self._raws), exact=True)
 
     def describe(self) -> str:
         """The source in a few words."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from spoold.errors import SourceError
-from spoold.sources.base import Source
+from spoold.sources.base import Size, Source
+from spoold.sources.census import about
 from spoold.sources.walk import Pattern, Unlisted, is_pattern, walk
 
 if TYPE_CHECKING:
@@ -22,10 +24,18 @@ if TYPE_CHECKING:
     from spoold.sources.base import Batch
 
 
+_MOST_FILES: Final = 10_000  # listed for an estimate
+
+
 class FileSource(Source, Protocol):
     """A source that is one file."""
 
     path: str
+
+    @property
+    def heading(self) -> int:
+        """Lines at the top of the file that are no records."""
+        ...
 
     def batches(self, start: int = 0) -> Generator[Batch, None, int]:
         """The records from position `start` on; returns how many the file has in all.
@@ -94,6 +104,16 @@ class ManyFiles:
         before = 0
         for path, source in self._files():
             before += yield from _moved(source, before, start, _shown(path))
+
+    def size(self) -> Size | None:
+        """About how many lines there are; None for very many files, or such as have no lines."""
+        if self.foreign:
+            return None
+        try:
+            files = [source for _, source in islice(self._files(), _MOST_FILES + 1)]
+        except SourceError:
+            return None  # whoever reads the source says what is wrong with it
+        return about(files) if len(files) <= _MOST_FILES else None
 
     def describe(self) -> str:
         """The source in a few words."""

@@ -55,6 +55,11 @@ class ParquetSource:
         """
         return files_at(parse_options(options, Options, "parquet").path, cwd, cls)
 
+    @property
+    def heading(self) -> int:
+        """Lines at the top of the file that are no records: it has no lines."""
+        return 0
+
     def stat(self) -> list[Any] | None:
         """A list that differs whenever the file's content may; None while the file is too young to tell.
 

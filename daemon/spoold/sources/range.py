@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import msgspec
 
 from spoold.errors import SourceError
-from spoold.sources.base import MAX_POSITIONS, MAX_RECORDS, Batch, parse_options
+from spoold.sources.base import MAX_POSITIONS, MAX_RECORDS, Batch, Size, parse_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +64,10 @@ class RangeSource:
         for n in range(start, len(self._numbers), MAX_RECORDS):
             numbers = self._numbers[n : n + MAX_RECORDS]
             yield Batch(n, [b'{"n":%d}' % k for k in numbers], ids=list(map(str, numbers)))
+
+    def size(self) -> Size | None:
+        """How many numbers there are."""
+        return Size(len(self._numbers), exact=True)
 
     def describe(self) -> str:
         """The source in a few words."""

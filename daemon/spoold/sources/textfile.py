@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from spoold.sources.base import parse_options
+from spoold.sources.base import Size, parse_options
+from spoold.sources.census import about
 from spoold.sources.files import file_stat
 from spoold.sources.many import files_at
 from spoold.sources.split import MAX_RECORD
@@ -29,6 +30,7 @@ class TextFile(ABC):
 
     Attributes:
         kind: the source's type, as a manifest names it.
+        heading: lines at the top of the file that are no records.
     """
 
     kind: ClassVar[str]
@@ -36,6 +38,7 @@ class TextFile(ABC):
     unique: ClassVar[bool] = False
     own_json: ClassVar[bool]
     foreign: ClassVar[bool] = False
+    heading: ClassVar[int] = 0
 
     def __init__(self, path: str, *, max_record: int = MAX_RECORD) -> None:
         self.path = path
@@ -57,6 +60,10 @@ class TextFile(ABC):
             SourceError: the file can't be found.
         """
         return file_stat(self.path, self.kind)
+
+    def size(self) -> Size | None:
+        """About how many lines there are."""
+        return about([self])
 
     def describe(self) -> str:
         """The source in a few words."""

@@ -77,4 +77,5 @@ def brief(manifest: Manifest, config: Config, *, job: str, directory: str, spool
         memory=manifest.memory,
         at_most_once=manifest.delivery == "at-most-once",
         rate=manifest.rate,
+        metrics=config.metrics.textfile is not None or config.metrics.port is not None,
     )

@@ -10,7 +10,16 @@ import json
 import os
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from spoold.core.text import printable
@@ -82,6 +91,41 @@ class Limits(Part):
     """The most nodes of a manifest."""
 
 
+class Metrics(Part):
+    """Where Prometheus finds the daemon's numbers. Counts from the next start."""
+
+    textfile: Annotated[str, Field(min_length=1)] | None = None
+    """A file for the textfile collector of its node exporter; replaced every 15 s and when a job's state changes."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """A port on 127.0.0.1 that answers to HTTP."""
+
+
+class Notify(Part):
+    """Who is told when a job has ended, in JSON: its row of `spool status --json`, run, folder, spool and host.
+
+    At least once: a daemon that was killed before it knew that the message had arrived sends it again.
+    """
+
+    command: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = None
+    """A program and its arguments; reads the message, finds SPOOLD_JOB and SPOOLD_STATE set, exits with 0."""
+    url: SecretStr | None = None
+    """Or an http or https address to which the message is posted; it is never logged. Answers with 2xx."""
+    on: list[Literal["succeeded", "partial", "failed", "cancelled"]] = ["succeeded", "partial", "failed", "cancelled"]
+    """States of which somebody wants to know."""
+    timeout: Annotated[Duration, Field(gt=0, le=3600)] = "30s"  # type: ignore[assignment]  # as above
+    """How long one try may take."""
+    attempts: Annotated[int, Field(ge=1, le=10)] = 5
+    """Tries, of which the second comes after 1 s, each further one after five times the wait before."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Notify:
+        if self.command is not None and self.url is not None:
+            raise ValueError("either a command or a url")
+        if self.url is not None and not self.url.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("the url must begin with http:// or https://")
+        return self
+
+
 def _schema_extra(schema: dict[str, Any]) -> None:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "spoold configuration"
@@ -112,8 +156,14 @@ class Config(BaseSettings):
     """The longest time that a record may wait for its sync: what a power cut can cost."""
     drain_timeout: Annotated[Duration, Field(ge=0, le=86400)] = "90s"  # type: ignore[assignment]  # as above
     """How long items in flight may take when the daemon stops."""
+    pages: bool = True
+    """Whether a job that has ended gets a report.html."""
     log: Log = Log()
     """The daemon's own log."""
+    metrics: Metrics = Metrics()
+    """Where Prometheus finds the daemon's numbers."""
+    notify: Notify = Notify()
+    """Who is told when a job has ended."""
     limits: Limits = Limits()
     """What the administrator allows a job."""
 

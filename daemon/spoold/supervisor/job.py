@@ -53,6 +53,7 @@ class Job:
         seen: it was active in this daemon's life.
         moved: called when what the schedule or the status depends on has changed.
         told: its row as status.json last had it; None: to be made anew.
+        estimate: about how many records its source has, while nobody knows.
     """
 
     directory: JobDir
@@ -71,6 +72,7 @@ class Job:
     fresh: bool = True
     counts: Counts = field(default_factory=Counts)
     rate: float = 0.0
+    estimate: int | None = None
     workers: int = 0
     started: float | None = None
     finished: float | None = None
@@ -182,13 +184,17 @@ def row(job: Job, wanted: int) -> dict[str, Any]:
     live = job.runner is not None
     rate = round(job.rate, 2) if live else None
     remaining, retrying = counts.remaining, 0 if job.state.ended else counts.retrying
-    eta = None
-    if live and remaining is not None and job.rate > 0 and (remaining > retrying or not retrying):
-        eta = round(remaining / job.rate, 1)  # where all that is left waits, how quick the others were tells nothing
+    estimate = None
+    if not job.state.ended and counts.total is None and job.estimate is not None:
+        estimate = max(job.estimate, counts.settled + counts.in_flight + retrying)
+    left, eta = remaining if estimate is None else estimate - counts.settled, None
+    if live and left is not None and job.rate > 0 and (left > retrying or not retrying):
+        eta = round(left / job.rate, 1)  # where all that is left waits, how quick the others were tells nothing
     return {
         "job": job.name,
         "state": str(job.state),
         **{name: getattr(counts, name) for name in counts.__struct_fields__},
+        "total_estimate": estimate,
         "retrying": retrying,
         "remaining": remaining,
         "rate": rate,

@@ -21,10 +21,12 @@ from spoold.supervisor.control import Controls
 from spoold.supervisor.intake import Intake, Scan
 from spoold.supervisor.job import Job
 from spoold.supervisor.overseer import Overseer
+from spoold.supervisor.pages import owed
 from spoold.supervisor.setting import Setting
 from spoold.supervisor.signals import Signals
 from spoold.supervisor.status import Status
 from spoold.supervisor.table import Table
+from spoold.supervisor.telling import Telling
 from spoold.supervisor.watcher import Watcher
 from spoold.system import memory
 from spoold.system.notify import Notifier
@@ -35,6 +37,10 @@ TELL = 1.0
 TELL_SHARE = 10
 """After a change was told, the next is told no sooner than so many times what that took."""
 EXTEND = 30
+PATIENCE = 3.0
+"""Seconds that a drained daemon gives those who are being told of the ends of jobs."""
+CATCH_UP = 1000
+"""Jobs that ended in earlier lives and are looked at for a page, the newest."""
 
 
 class Supervisor:
@@ -56,6 +62,7 @@ class Supervisor:
         self.watcher = Watcher([spool.incoming, spool.control, spool.root], drops=self.intake.may_be_dropped)
         self.selector = overseer.selector
         self.timers = sched.scheduler(monotonic, sleep)
+        self.telling = overseer.telling = Telling(setting, self.table, self.selector, self.timers)
         self.look_due = True
         self.look_again: sched.Event | None = None
         self.start_due: float | None = None
@@ -78,6 +85,7 @@ class Supervisor:
             self.obey_signals()
             self.look()
             self.advance()
+            self.note_ends()
             self.keep_beating()
             self.tell()
         return self.end()
@@ -87,10 +95,12 @@ class Supervisor:
         self.intake.recover()
         self.table.load_all()
         self.overseer.meet_leftovers()
+        self.catch_up()
         self.selector.register(self.signals, selectors.EVENT_READ, lambda: None)
         self.selector.register(self.watcher, selectors.EVENT_READ, self.on_drop)
         self.timers.enter(0, 1, self.rescan)
         self.beat()
+        self.telling.begin()
         memory.let_go_of_code()
         self.notifier.send(READY=1)
         self.log.info(f"taking manifests from {self.setting.spool.incoming}")
@@ -98,8 +108,12 @@ class Supervisor:
     def finished(self) -> bool:
         """Whether there is nothing left to wait for."""
         if self.draining:
-            return not self.overseer.busy()
-        return self.setting.until_idle and not self.look_due and self.look_again is None and self.idle()
+            return not self.overseer.busy() and self.telling.may_leave(PATIENCE)
+        if not self.setting.until_idle or self.look_due or self.look_again is not None:
+            return False
+        if not self.idle() or self.overseer.pages.busy:
+            return False
+        return self.telling.may_leave(self.setting.config.notify.timeout)
 
     def idle(self) -> bool:
         """Nothing is queued, running or held; what waits for an absent or a paused job does not count."""
@@ -122,6 +136,7 @@ class Supervisor:
     def end(self) -> int:
         """Leave the spool in order."""
         self.notifier.send(STOPPING=1, STATUS="stopped")
+        self.telling.end()
         self.watcher.stop()
         self.overseer.stop()
         with suppress(OSError):
@@ -140,11 +155,11 @@ class Supervisor:
                 case signal.SIGINT:
                     self.drain()
                     if self.interrupted:
-                        self.overseer.order_all(Order(Verb.NOW))
+                        self.hurry()
                     self.interrupted = True
                 case signal.SIGQUIT:
                     self.drain()
-                    self.overseer.order_all(Order(Verb.NOW))
+                    self.hurry()
                 case signal.SIGHUP:
                     self.setting.reload()
                     for job in list(self.table.roster.open.values()):
@@ -160,6 +175,12 @@ class Supervisor:
         self.log.info("draining: no new items start, items in flight finish")
         self.notifier.send(STOPPING=1, STATUS="draining", EXTEND_TIMEOUT_USEC=EXTEND * 1_000_000)
         self.overseer.drain()
+        self.telling.drain()
+
+    def hurry(self) -> None:
+        """End the drain at once."""
+        self.overseer.order_all(Order(Verb.NOW))
+        self.telling.hurry()
 
     # ------------------------------------------------------------------ what was dropped
 
@@ -175,6 +196,7 @@ class Supervisor:
             if self.watcher.problem:
                 self.log.warning(self.watcher.problem)
         self.overseer.sweep()
+        self.telling.tell(changed=False)
         self.look_due = True
         self.timers.enter(RESCAN if self.watcher.alive else RESCAN_UNWATCHED, 1, self.rescan)
 
@@ -201,6 +223,7 @@ class Supervisor:
 
     def take(self, scan: Scan) -> None:
         """Put what was accepted in the table, and tell of the rest."""
+        self.telling.totals.drops["accepted"] += len(scan.accepted)
         for name in scan.accepted:
             self.log.info(f"accepted: job {name}")
             self.overseer.let_next_in(self.table.accepted(name, scan.new.get(name)))
@@ -214,6 +237,7 @@ class Supervisor:
         """Something was dropped that can't be used."""
         for reason in reasons:
             self.rejected = True
+            self.telling.totals.drops["rejected"] += 1
             self.log.warning(f"rejected: {reason}")
 
     def unhealthy(self, reason: str, now: float) -> None:
@@ -251,6 +275,7 @@ class Supervisor:
         for name, grant in decided.grants.items():
             job = roster.open[name]
             if name in decided.start:
+                self.telling.notices.started(job)
                 self.overseer.start(job, grant)
             elif job.granted != grant:
                 self.overseer.grant(job, grant)
@@ -258,6 +283,21 @@ class Supervisor:
         if due is not None and due != self.start_due:
             self.timers.enterabs(due, 4, self.stir)
         self.start_due = due
+
+    def note_ends(self) -> None:
+        """See to what follows the end of a job."""
+        ended = self.table.roster.ended
+        while ended:
+            job = ended.pop()
+            self.telling.ended(job)
+            if self.setting.config.pages:
+                self.overseer.pages.ended(job.name)
+
+    def catch_up(self) -> None:
+        """An earlier daemon may have been killed before it got to the pages of the jobs that ended last."""
+        if self.setting.config.pages:
+            over = sorted(((job.finished, job.name) for job in self.table if job.finished), reverse=True)
+            self.overseer.pages.catch_up(name for _, name in over[:CATCH_UP] if owed(self.setting.spool.job(name)))
 
     def stir(self) -> None:
         """A job that was put off may be started again."""
@@ -275,7 +315,7 @@ class Supervisor:
             return
         self.tell_due = False
         if self.table.roster.untold:
-            self.write_status()
+            self.write_status(changed=True)
             self.tell_not_before = now + TELL_SHARE * (monotonic() - now)
 
     def keep_beating(self) -> None:
@@ -296,8 +336,9 @@ class Supervisor:
         if self.overseer.busy():
             self.write_status()
 
-    def write_status(self) -> None:
-        """Write status.json; a full disk is no reason to stop."""
+    def write_status(self, *, changed: bool = False) -> None:
+        """Write status.json; a full disk is no reason to stop. `changed`: some job is not as it was."""
+        self.telling.tell(changed=changed)
         try:
             self.status.write(self.table.roster)
         except OSError as error:

@@ -9,14 +9,16 @@ from contextlib import suppress
 from time import monotonic, time
 
 from spoold.core.job import JobEvent, JobState, TransitionError
-from spoold.core.messages import Done, Ended, Held, Message, Order, Progress, Verb
+from spoold.core.messages import Done, Ended, Figures, Held, Message, Order, Progress, Verb
 from spoold.errors import ManifestError, SpooldError
 from spoold.journal.mend import make_durable
 from spoold.supervisor import records, runners
 from spoold.supervisor.job import Job
+from spoold.supervisor.pages import Pages
 from spoold.supervisor.runners import Leftover, RunnerHandle
 from spoold.supervisor.setting import Setting
 from spoold.supervisor.table import Table
+from spoold.supervisor.telling import Telling
 from spoold.supervisor.zygote_client import ZygoteClient
 from spoold.supervisor.zygote_wire import RunnerEnded, Started
 from spoold.system import process
@@ -32,6 +34,7 @@ class Overseer:
 
     table: Table
     changed: Callable[[], None]
+    telling: Telling
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -39,6 +42,7 @@ class Overseer:
         self.selector = selectors.DefaultSelector()
         self.zygote = ZygoteClient()
         self.selector.register(self.zygote, selectors.EVENT_READ, self.on_zygote)
+        self.pages = Pages(setting.spool, self.selector, setting.log)
         self.draining = False
         self.late: list[Job] = []
 
@@ -134,7 +138,8 @@ class Overseer:
         return bool(self.table.roster.running)
 
     def stop(self) -> None:
-        """Let the zygote end; no runner lives."""
+        """Let zygote and page maker end; no runner lives."""
+        self.pages.stop()
         if not self.zygote.closed:
             self.selector.unregister(self.zygote)
             self.zygote.close()
@@ -155,8 +160,8 @@ class Overseer:
     def hear(self, job: Job, handle: RunnerHandle, message: Message) -> None:
         """Take in one message."""
         match message:
-            case Progress(counts, rate, workers):
-                job.counts, job.rate = counts, rate
+            case Progress(counts, rate, workers, estimate):
+                job.counts, job.rate, job.estimate = counts, rate, estimate
                 if workers != job.workers:
                     job.workers = workers
                     job.changed()
@@ -170,6 +175,9 @@ class Overseer:
                 self.changed()
             case Ended():
                 handle.last_word = message
+            case Figures():
+                self.telling.totals.add(handle.figures, message)
+                handle.figures = message
             case _:
                 pass
 
@@ -243,8 +251,8 @@ class Overseer:
     # ------------------------------------------------------------------ ends
 
     def sweep(self) -> None:
-        """Kill what runners that died have left to us: all our children but the zygote and the runners we adopted."""
-        keep = [self.zygote.pid]
+        """Kill what runners that died have left to us: all our children but helpers and adopted runners."""
+        keep = [self.zygote.pid, *self.pages.pids, *self.telling.notices.pids]
         keep += [job.runner.pid for job in self.table.roster.running.values() if job.runner and job.runner.pid]
         process.kill_and_reap_children(keep)
 
@@ -288,6 +296,7 @@ class Overseer:
     def died(self, job: Job, how: str, *, began: bool) -> None:
         """The runner died without a word: it is started again, unless that leads nowhere."""
         job.deaths += began
+        self.telling.totals.runner_deaths += began
         self.log.warning(f"the runner of {job.name} died: {how}")
         word = recorded_end(job)
         if word is not None:

@@ -24,6 +24,7 @@ class Roster:
         after: queued jobs that wait for others.
         stirred: something changed since somebody set this back: there may be something to start, or to share anew.
         untold: the same, for whoever tells.
+        ended: jobs that were open and are not any more, for whoever takes them from here.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class Roster:
         self.after: dict[str, Job] = {}
         self.stirred = True
         self.untold = True
+        self.ended: list[Job] = []
         self._line: list[_Rank] = []
         self._ranks: dict[str, _Rank] = {}
 
@@ -41,6 +43,8 @@ class Roster:
         self.stirred = self.untold = True
         name, live = job.name, job.runner is not None
         queued = job.state is JobState.QUEUED and not live
+        if name in self.open and job.state.ended and not live:
+            self.ended.append(job)
         _keep(self.open, job, here=live or not job.state.ended)
         _keep(self.running, job, here=live)
         _keep(self.after, job, here=queued and job.request is not None and bool(job.request.after))

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from spoold.core.messages import Ended, Message, Order, decode_message, encode_message
+from spoold.core.messages import Ended, Figures, Message, Order, decode_message, encode_message
 from spoold.core.spec import JobSpec, encode_spec
 from spoold.system import lock as locks
 from spoold.system import process
@@ -30,6 +30,7 @@ class RunnerHandle:
         channel: to the runner.
         pid: None until the zygote told it.
         last_word: what it said before it ended; None if it died without a word.
+        figures: what it told last for metrics.
         settled_at_start: to see whether it made progress.
     """
 
@@ -38,6 +39,7 @@ class RunnerHandle:
         self.pid: int | None = None
         self.pidfd: int | None = None
         self.last_word: Ended | None = None
+        self.figures = Figures()
         self.settled_at_start = settled
         self.next_ref = 0
         self.confirm: dict[int, Callable[[], None]] = {}

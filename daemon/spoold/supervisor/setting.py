@@ -52,7 +52,7 @@ class Setting:
         except ConfigError as error:
             self.log.error(f"the configuration is not reloaded: {error}")
         else:
-            self.log.info("the configuration is reloaded; spool and log settings count from the next start")
+            self.log.info("the configuration is reloaded; spool, log and metrics settings count from the next start")
 
     def parse(self, job: Job) -> Manifest:
         """The manifest of an accepted job.

@@ -19,7 +19,7 @@ from spoold.core.spec import JobSpec
 from spoold.core.tally import Tally
 from spoold.core.units import format_duration
 from spoold.errors import JournalError
-from spoold.journal.format import item_payload, ok_payload
+from spoold.journal.format import item_payload, ok_line, ok_payload
 from spoold.worker import outcome
 from spoold.worker.call import Handler
 from spoold.worker.line import BEGUN, CREDIT, FAILED, Line
@@ -149,8 +149,9 @@ class Account:
             self._read_clock(ended)
         hundredths = int(seconds * 1e5 + 0.5)
         ms = _MS[hundredths] if hundredths < 1024 else f"{hundredths / 100:.2f}"
+        segment = self._segment
         try:
-            self._segment.append_ok(n, id_text, attempt, self._t, ms, result)
+            segment.put(ok_line(segment.q + 1, n, id_text, attempt, self._t, ms, result, segment.seed))
         except JournalError:  # the slow way waits for room, or gives up
             self._recorder.record(ok_payload(n, f'"{id_text}"'.encode(), attempt, float(self._t), float(ms), result))
         self._spans[hundredths] += 1

@@ -127,9 +127,7 @@ class Lane:
     @property
     def part(self) -> range:
         """The places of the items of the call begun last."""
-        word = self._line[self._word + 1]
-        first = word & ((1 << _HALF) - 1)
-        return range(first, first + (word >> _HALF))
+        return part_of(self._line[self._word + 1])
 
     @property
     def start(self) -> int:
@@ -140,6 +138,17 @@ class Lane:
     def since(self) -> int:
         """When the call began; 0: none that is timed runs; odd: its time was up, and it was told to end."""
         return self._line[self._word + 3]
+
+
+def calls(line: Line) -> Iterator[tuple[int, int]]:
+    """Of each lane its chunk's key and the word of the call begun last, all read at once."""
+    return zip(line[_WORDS::_LANE_WORDS].tolist(), line[_WORDS + 1 :: _LANE_WORDS].tolist(), strict=True)
+
+
+def part_of(word: int) -> range:
+    """The places in its chunk of the items of a call, by its word."""
+    first = word & ((1 << _HALF) - 1)
+    return range(first, first + (word >> _HALF))
 
 
 def lanes(line: Line) -> list[Lane]:

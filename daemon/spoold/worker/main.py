@@ -68,7 +68,8 @@ class Worker:
         Where items are quick, the time goes here and in `Account.ok`; so this loop asks for nothing twice.
         """
         line, account, recorder, current = self.line, self.account, self.recorder, self.current
-        handler, limit, (out, err) = self.handler.call, self.result_limit, account.streams
+        handler, limit, ok = self.handler.call, self.result_limit, account.ok
+        out, err = (stream.pending for stream in account.streams)
         special = chunk.pasts is not None or self.at_most_once or self.timed or self.handler.wants_context
         recorder.begin_window()
         told_at = monotonic()
@@ -89,7 +90,7 @@ class Worker:
                 value = handler(_from_json(raw)) if attempt is None else self.call(attempt, raw)
                 if recorder.forked:
                     exit_now(0)
-                if out.pending or err.pending:
+                if out or err:
                     account.flush_streams()
                 result = None if value is None else outcome.encode_result(value, limit)
                 value = None
@@ -102,7 +103,7 @@ class Worker:
                 self.failed(chunk, done, attempt, error, seconds, since=told_at)
                 ended = told_at = monotonic()
             else:
-                account.ok(n, text, 1 if attempt is None else attempt.number, result, ended, ended - began)
+                ok(n, text, 1 if attempt is None else attempt.number, result, ended, ended - began)
                 done += 1
             if ended >= due:
                 told_at = self.look_up(chunk, done, told_at, ended)

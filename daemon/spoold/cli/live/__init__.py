@@ -1,0 +1,1 @@
+"""Jobs as they go: what is read of them, again and again, and how it is drawn on a terminal."""
