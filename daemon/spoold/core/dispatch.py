@@ -102,12 +102,14 @@ def _somebody_tries(book: Book) -> bool:
 def _fill(book: Book, out: Outcome) -> None:
     """Keep so many chunks with each lane as the pace says; but nobody gets a second one before everybody has one.
 
-    Where a rate is set, nobody has more than one: what a worker holds may start at any moment.
+    Where a rate is set, nobody has more than one: what a worker holds may start at any moment. Where items wait for
+    another attempt, nobody has more than two: what a worker holds may have to wait too.
     """
     if not (book.back or _may_feed(book)):
         return  # with many lanes, to find that out for each takes long
     allowed = book.rate.free(book.now)
-    depth_now = book.lanes * (1 if book.rate.limited else book.pace.depth)
+    depth = 1 if book.rate.limited else book.pace.depth
+    depth_now = book.lanes * (min(depth, 2) if book.waiting else depth)
     slots = book.fillable()
     expected = {slot.number: len(slot.outstanding) for slot in slots}
     room = {slot.number: slot.room(book.recycle.items) for slot in slots}

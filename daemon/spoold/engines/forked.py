@@ -223,7 +223,10 @@ class ForkedWorker:
         Where the kernel does not keep the bound, that is no longer than it takes to reach it.
         """
         assert self._bound is not None
-        soon = LOOK_SELDOM if self._leaf is not None else min((self._bound - self._used) / FASTEST, LOOK_EVERY)
+        if self._leaf is not None:
+            soon = LOOK_SELDOM if self._spec.recycle.growth is None else LOOK_EVERY
+        else:
+            soon = min((self._bound - self._used) / FASTEST, LOOK_EVERY)
         return max(LOOKING * took, SOONEST, soon)
 
     def next_look(self, now: float) -> float:

@@ -79,8 +79,7 @@ class Supervisor:
         """Until drained, or idle where that was asked for; the exit code."""
         self.begin()
         while not self.finished():
-            wait = self.timers.run(blocking=False)
-            for key, _ in self.selector.select(0 if self.look_due else wait):
+            for key, _ in self.selector.select(self.patience()):
                 key.data()
             self.obey_signals()
             self.look()
@@ -89,6 +88,13 @@ class Supervisor:
             self.keep_beating()
             self.tell()
         return self.end()
+
+    def patience(self) -> float | None:
+        """Do what is due; seconds until there is something to do, none after anything was done: more may follow."""
+        queue = self.timers.queue
+        due = bool(queue) and queue[0].time <= monotonic()
+        wait = self.timers.run(blocking=False)
+        return 0 if due or self.look_due else wait
 
     def begin(self) -> None:
         """Recover, then take manifests."""

@@ -70,6 +70,8 @@ class Messenger:
 
     def _hear(self) -> None:
         """Keep the end of what it says on standard error; at its end stop listening, also for what it left running."""
+        if self._errors < 0:
+            return  # the selector told at once of this and of the end
         with suppress(BlockingIOError):
             block = os.read(self._errors, 65536)
             self._said = (self._said + block)[-_TOLD:]
@@ -89,6 +91,7 @@ class Messenger:
             self._selector.unregister(self._errors)
         self._selector.unregister(self._pidfd)
         os.close(self._errors)
+        self._errors = -1
         os.close(self._pidfd)
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)  # what it left in its session, while it is not reaped and keeps the id
