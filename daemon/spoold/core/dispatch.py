@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from spoold.core.chunk import join
 from spoold.core.events import End, Feed, Outcome, Recall, Retire, Send, Spawn
@@ -11,6 +11,9 @@ from spoold.core.slot import Slot, SlotState
 if TYPE_CHECKING:
     from spoold.core.book import Book
     from spoold.core.chunk import Chunk
+
+CAREFUL: Final = 512
+"""Items in a chunk, at most, while others wait for another attempt."""
 
 
 def schedule(book: Book, out: Outcome) -> None:
@@ -103,7 +106,7 @@ def _fill(book: Book, out: Outcome) -> None:
     """Keep so many chunks with each lane as the pace says; but nobody gets a second one before everybody has one.
 
     Where a rate is set, nobody has more than one: what a worker holds may start at any moment. Where items wait for
-    another attempt, nobody has more than two: what a worker holds may have to wait too.
+    another attempt, nobody has more than two, and short ones: what a worker holds may have to wait too.
     """
     if not (book.back or _may_feed(book)):
         return  # with many lanes, to find that out for each takes long
@@ -145,9 +148,10 @@ def _serve(book: Book, slot: Slot, sharers: int, most: int, out: Outcome, *, idl
 
 def _size(book: Book, allowed: int) -> int:
     """Items of the next chunk, at most: whole batches, also where a rate allows fewer by now, which then pays later."""
+    size = min(book.pace.size, allowed, CAREFUL if book.waiting else allowed)
     if book.batch == 1:
-        return min(book.pace.size, allowed)
-    batches = min(book.pace.size, allowed) // book.batch
+        return size
+    batches = size // book.batch
     return book.batch * max(1, batches)
 
 

@@ -12,11 +12,11 @@ TARGET: Final = 0.05
 """Seconds of work in a chunk."""
 SHORT: Final = 0.01
 """The same where other hosts wait to hear what is done."""
-MOST: Final = 512
+MOST: Final = 1024
 """Items in a chunk; past it the framing costs nothing measurable."""
 AHEAD: Final = 0.015
 """Seconds of work that wait in a worker behind a chunk: on a busy machine the runner may not have its turn before."""
-DEEPEST: Final = 12
+DEEPEST: Final = 8
 """Chunks with a worker, one of them begun."""
 GROWTH: Final = 8
 WEIGHT: Final = 0.5
