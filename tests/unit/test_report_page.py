@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.journals import Journal, error_text
 
+from spoold.core.tally import Tally
+from spoold.report import figures, series
 from spoold.report.chronicle import Chronicle, Worker, chronicle
 from spoold.report.events import Stretch
 from spoold.report.findings import bounds, first_looks, load_of
@@ -133,15 +135,16 @@ def said(found: Chronicle) -> str:
 
 def test_cpu_and_waiting_are_told_apart(tmp_path: Path) -> None:
     """Workers that were busy used the CPUs, or waited for something inside the handler."""
-    for cpu, words in (
-        (390.0, "used 3.9 of 4 CPUs"),
-        (250.0, "CPU for the most part"),
-        (20.0, "What the handler waits for"),
+    for cpu, ms, words in (
+        (390.0, 99_000.0, "used 3.9 of 4 CPUs"),
+        (250.0, 99_000.0, "CPU for the most part"),
+        (20.0, 99_000.0, "What the handler waits for"),
+        (300.0, 100.0, "3.0 of 4 CPUs, mostly for what is done around an item"),
     ):
         journal = Journal(make(tmp_path / str(cpu)))
         journal.job("started", t=100.0, workers=4)
         for slot in range(1, 5):
-            journal.item(slot, "ok", slot=slot, t=199.0, ms=99_000.0)
+            journal.item(slot, "ok", slot=slot, t=199.0, ms=ms)
         journal.job("finished", t=200.0, state="succeeded", cpu=cpu, cpus=4)
         assert words in said(chronicle(str(journal.dir), "demo"))
 
@@ -165,3 +168,12 @@ def test_the_first_looks_name_what_is_odd(tmp_path: Path) -> None:
     text = " ".join(one.says for one in looks)
     for words in ("Odd", "2 items may or may not", "3 items were done before", "4 items had the id", "Is 9 the number"):
         assert words in text
+
+
+def test_what_took_no_time_is_drawn_without_a_word(recwarn: pytest.WarningsRecorder) -> None:
+    """A quantile of 0 has no place on a logarithmic axis, and stands at its beginning."""
+    pytest.importorskip("matplotlib")
+    tally = Tally()
+    tally.add_ok({0: 1000, 5: 1}, 0)
+    assert "<svg" in figures.latency(series.bars(tally), {"p50": 0.0, "p99": 0.05})
+    assert not recwarn.list

@@ -79,8 +79,9 @@ def latency(bars: Sequence[Bar], quantiles: dict[str, float]) -> str:
     axes.xaxis.set_major_formatter(_duration)
     axes.xaxis.set_minor_formatter(lambda _value, _place: "")
     for i, (name, value) in enumerate(quantiles.items()):
-        axes.axvline(value, color=_COLOURS["ink"], linewidth=0.8, linestyle=(0, (3, 2)))
-        axes.annotate(name, (value, 1 - 0.11 * i), xycoords=("data", "axes fraction"), xytext=(3, -9),
+        at = max(value, lows[0])  # what took no time that can be measured has no place on a logarithmic axis
+        axes.axvline(at, color=_COLOURS["ink"], linewidth=0.8, linestyle=(0, (3, 2)))
+        axes.annotate(name, (at, 1 - 0.11 * i), xycoords=("data", "axes fraction"), xytext=(3, -9),
                       textcoords="offset points", fontsize=9, color=_COLOURS["ink"])  # fmt: skip
     return _svg(figure, "latency")
 

@@ -133,6 +133,11 @@ def _work(load: Load) -> str:
     if load.busy is None:
         return "How busy the workers were was not measured."
     busy = f"The workers were busy {load.busy:.0%} of the time"
+    if load.busy < _BUSY and load.cpus and load.cores is not None and load.cores >= _MOSTLY * load.cpus:
+        return (
+            f"CPU: the workers used {load.cores:.1f} of {load.cpus} CPUs, mostly for what is done around an item, not "
+            "in the handler. Larger items, or `batch`, would help."
+        )
     if load.busy < _BUSY:
         return (
             f"{busy}: for the rest they waited for items, for retries or a limit, or were being started. If no limit "
