@@ -12,8 +12,7 @@ import pytest
 
 from spoold.cli import item_log
 from spoold.cli.item_log import lines_of
-from spoold.cli.options import shell_word
-from spoold.core.text import printable
+from spoold.core.text import printable, shell_word
 from spoold.errors import JournalError
 from spoold.journal import story as stories
 from spoold.journal.format import item_payload, job_payload, ok_payload

@@ -10,9 +10,9 @@ import msgspec
 
 from spoold.cli import state
 from spoold.cli.item_log import lines_of
-from spoold.cli.options import Session, job_argument, json_option, say, shell_word, show_json, spool_option
+from spoold.cli.options import Session, job_argument, json_option, say, show_json, spool_option
 from spoold.core.identity import IdentityError, id_text
-from spoold.core.text import printable
+from spoold.core.text import printable, shell_word
 from spoold.journal.story import story
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
@@ -155,11 +154,6 @@ def complete_job(context: click.Context, _parameter: click.Parameter, begun: str
 def say(text: str) -> None:
     """Talk to whoever called."""
     click.echo(f"spool: {text}", err=True)
-
-
-def shell_word(text: str) -> str:
-    """What users wrote as a word of a command to be copied; ID where it has characters that are not to be shown."""
-    return shlex.quote(text) if text.isprintable() else "ID"
 
 
 def show_json(value: Any) -> None:

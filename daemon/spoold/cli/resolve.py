@@ -15,11 +15,10 @@ from spoold.cli.options import (
     job_argument,
     json_option,
     say,
-    shell_word,
     show_json,
     spool_option,
 )
-from spoold.core.text import printable
+from spoold.core.text import printable, shell_word
 from spoold.journal.story import story
 
 if TYPE_CHECKING:

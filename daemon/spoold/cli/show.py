@@ -16,11 +16,11 @@ from spoold.cli.options import (
     json_option,
     safe_json,
     say,
-    shell_word,
     show_json,
     spool_option,
 )
 from spoold.core.ending import IN_DOUBT
+from spoold.core.text import shell_word
 from spoold.core.units import format_duration
 from spoold.report.summary import group
 

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from spoold.core.text import printable
+from spoold.core.text import printable, shell_word
 from spoold.core.units import format_duration, format_size, parse_rate, parse_size
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def first_looks(found: Chronicle, counts: Counts) -> list[Advice]:
     if kinds:
         one = kinds[0]
         about = f"{one.count:,} items ended with {printable(one.type, 80)}; the first, step by step:"
-        said.append(Advice(about, f"spool explain {job} {word(one.first.id)}"))
+        said.append(Advice(about, f"spool explain {job} {shell_word(one.first.id, 200)}"))
     if found.damaged:
         said.append(Advice(f"{found.damaged} places of the journal are damaged:", f"spool verify {job}"))
     if counts.in_doubt:
@@ -195,11 +195,6 @@ def first_looks(found: Chronicle, counts: Counts) -> list[Advice]:
     if counts.total is not None:
         said.append(Advice(f"Is {counts.total:,} the number of items that the source should have?"))
     return [*said, Advice("The first items again, here, with tracebacks, nothing recorded:", "spool try MANIFEST -n 3")]
-
-
-def word(text: str) -> str:
-    """What users wrote as a word of a command to be copied; ID where it has characters that are not to be shown."""
-    return shlex.quote(text) if text.isprintable() and len(text) <= 200 else "ID"
 
 
 def _per_second(rate: float) -> str:

@@ -11,11 +11,12 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from spoold.core.messages import Counts
+from spoold.core.text import shell_word
 from spoold.journal.replay import replay
 from spoold.report import series
 from spoold.report.axis import Axis
 from spoold.report.chronicle import Chronicle, chronicle
-from spoold.report.findings import bounds, checks, first_looks, load_of, memory_limit, word
+from spoold.report.findings import bounds, checks, first_looks, load_of, memory_limit
 from spoold.report.moment import moment
 from spoold.report.recipe import Recipe, read_recipe
 from spoold.report.templates import Figure, render
@@ -95,7 +96,7 @@ def _content(directory: JobDir, found: Chronicle, recipe: Recipe, counts: Counts
         "facts": _facts(directory, found, recipe, load.workers),
         "recipe": recipe,
         "figures": _figures(axis, found, load.lanes // max(1, load.workers)) if figures else {},
-        "word": word,
+        "word": shell_word,
     }
 
 

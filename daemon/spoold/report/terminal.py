@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _WIDE: Final = 160  # columns where there is no terminal
-_STYLES: Final = {
+STYLES: Final = {
     "running": "cyan",
     "succeeded": "green",
     "partial": "yellow",
@@ -63,7 +63,7 @@ def jobs(rows: Iterable[Row]) -> RenderableType:
         table.add_column(name, justify="right")
     table.add_column("since")
     for row in rows:
-        state = Text(row["state"], style=_STYLES.get(row["state"], ""))
+        state = Text(row["state"], style=STYLES.get(row["state"], ""))
         table.add_row(text(row["job"]), state, *_numbers(row), _when(row["finished"] or row["started"]))
     return Group(table, *notes)
 
@@ -128,7 +128,7 @@ def report(content: Row) -> RenderableType:
 def _figures(content: Row) -> Iterable[tuple[str, Text]]:
     state = content["state"]
     yield "job", text(f"{content['job']}, run {content['run']}")
-    yield "state", Text(state, style=_STYLES.get(state, ""))
+    yield "state", Text(state, style=STYLES.get(state, ""))
     if content.get("error"):
         yield "because", text(content["error"], limit=2000)
     if content.get("source"):

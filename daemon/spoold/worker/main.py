@@ -98,7 +98,7 @@ class Worker:
                 if ended - began > LEAST:
                     self.check_memory(attempt)
             except BaseException as error:  # noqa: BLE001 - what an item raises is that item's alone, also SystemExit
-                seconds = monotonic() - began
+                seconds, value = monotonic() - began, None  # what can't be recorded is not kept until the next is done
                 done += 1
                 self.failed(chunk, done, attempt, error, seconds, since=told_at)
                 ended = told_at = monotonic()

@@ -10,6 +10,7 @@ from rich.text import Text
 from spoold.cli.live import figures as f
 from spoold.core.text import printable
 from spoold.report.moment import moment
+from spoold.report.terminal import STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
     from spoold.cli.live.recent import Kind
     from spoold.cli.live.view import View, Worker
 
-STYLES: Final = {
-    "running": "cyan",
-    "succeeded": "green",
-    "partial": "yellow",
-    "paused": "yellow",
-    "failed": "red",
-    "cancelled": "red",
-}
 DIM: Final = "dim"
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from rich.text import Text
 
 from spoold.cli.live import figures as f
-from spoold.cli.live.detail import DIM, STYLES, Details
+from spoold.cli.live.detail import DIM, Details
 from spoold.cli.live.detail import details as details_of
 from spoold.core.text import printable
+from spoold.report.terminal import STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
